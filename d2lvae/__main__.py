@@ -1,0 +1,123 @@
+"""The command line: `python -m d2lvae --help`."""
+
+import argparse
+import sys
+
+from d2lvae.errors import CourseError
+
+
+def list_runs(_):
+    """List the study's rows and our recipes with their state."""
+    from d2lvae import catalogue
+
+    folders = dict.fromkeys([*catalogue.study()['folder'], *catalogue.entries()])
+    width = max(map(len, folders))
+    for folder in folders:
+        print(f'{folder:{width}}  {catalogue.state(folder)}')
+
+
+def fetch_data(_):
+    """Fetch and check the digits of MNIST."""
+    from d2lvae.data import MNIST
+
+    print(f'MNIST is there and whole (source: {MNIST().source}).')
+
+
+def run_experiment(arguments):
+    """Train, score and write down a run of the catalogue, or go on with it."""
+    from d2lvae import catalogue, results
+
+    entry = catalogue.find(arguments.run)
+    control = entry.control and catalogue.find(entry.control).at(arguments.scale)
+    experiment = entry.at(arguments.scale)
+    summary = results.run(experiment, arguments.seeds, control, entry.study_row)
+    print_metrics({name: m['mean'] for name, m in summary['metrics'].items()})
+    print(f'Written to {experiment.published}')
+
+
+def evaluate_run(arguments):
+    """Score a finished local run on other pictures."""
+    from d2lvae import catalogue, results
+    from d2lvae.data import MNIST, read_pictures
+
+    experiment = catalogue.find(arguments.run).at(arguments.scale)
+    images, labels = read_pictures(arguments.data, MNIST.SHAPE)
+    print_metrics(results.evaluate(experiment, arguments.seed, images, labels))
+
+
+def print_metrics(metrics):
+    width = max(map(len, metrics))
+    for name, value in metrics.items():
+        print(f'{name:{width}}  {value:.4f}')
+
+
+def write_tables(_):
+    """Write the README's table and the gallery from the results folder."""
+    from d2lvae import tables
+
+    print(*(f'Written: {path}' for path in tables.write_tables()), sep='\n')
+
+
+def execute_course(_):
+    """Execute every chapter and write the report."""
+    from d2lvae.course import run_course
+
+    return run_course()
+
+
+def parser():
+    top = argparse.ArgumentParser(
+        prog='python -m d2lvae',
+        description="Without a command: list the study's rows and our recipes with their state.",
+    )
+    top.set_defaults(do=list_runs)
+    commands = top.add_subparsers(metavar='COMMAND')
+
+    def add(name, do):
+        command = commands.add_parser(name, help=do.__doc__.rstrip('.'), description=do.__doc__)
+        command.set_defaults(do=do)
+        return command
+
+    add('list', list_runs)
+    add('data', fetch_data)
+    run = add('run', run_experiment)
+    run.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='SEED')
+    evaluate = add('evaluate', evaluate_run)
+    evaluate.add_argument(
+        '--data',
+        required=True,
+        metavar='PATH',
+        help='a folder of pictures, or an idx file of digits',
+    )
+    evaluate.add_argument('--seed', type=int, default=0)
+    for command in (run, evaluate):
+        command.add_argument('run', metavar='RUN', help='folder of the run, or its last part')
+        command.add_argument(
+            '--scale',
+            choices=('smoke', 'reference'),
+            default='smoke',
+            help='smoke: seconds; reference: the full size (default: smoke)',
+        )
+    add('tables', write_tables)
+    add('course', execute_course)
+    return top
+
+
+def main(arguments=None):
+    """Run a command; an error that is written for people ends as one line and exit code 1."""
+    arguments = parser().parse_args(arguments)
+    try:
+        return arguments.do(arguments)
+    except CourseError as e:
+        print(e, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            'Stopped: start the same command again to go on after the last finished epoch.',
+            file=sys.stderr,
+        )
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Experiment: every parameter of a run by name, and the run itself, resumable seed by seed."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+import numpy as onp
+import pandas as pd
+import pydantic
+import yaml
+
+from d2lvae import files, networks, paths
+from d2lvae.data import MNIST
+from d2lvae.errors import CourseError
+from d2lvae.training import Trainer
+from d2lvae.vae import dense_vae, initialize
+
+Count = Annotated[int, pydantic.Field(ge=1)]
+CountOrAll = Annotated[int, pydantic.Field(ge=0)]
+Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+COMBO_ONLY = (
+    'discriminator',
+    'disc_layers',
+    'disc_nodes',
+    'solo_epochs',
+    'disc_weight',
+    'pbp_weight',
+    'pbp_decay',
+    'pbp_decay_every',
+)
+NOT_PARAMETERS = ('run', 'scale')
+
+
+class Experiment(pydantic.BaseModel):
+    """What identifies a run. Parameters of another type or range, or unknown ones, are refused.
+
+    `run` is the name of the run's folder; without one it is spelled from the sizes, as in the
+    study, with a hash of all parameters. Only runs at the scale 'reference' go to `results/`.
+
+    Raises
+    ------
+    CourseError
+        With the parameter, what is allowed, and what was given.
+    """
+
+    model_config = pydantic.ConfigDict(strict=True, frozen=True, extra='forbid')
+
+    dataset: Literal['mnist'] = 'mnist'
+    num_train: CountOrAll = 0
+    num_held_out: CountOrAll = 0
+    vae: Literal['DenseVAE'] = 'DenseVAE'
+    latents: Count = 5
+    hidden_layers: Count = 3
+    hidden_nodes: Count = 400
+    pbp_loss: Literal['bce', 'l2'] = 'bce'
+    num_epochs: Count = 50
+    batch_size: Count = 64
+    lr: Annotated[float, pydantic.Field(gt=0, le=1)] = 1e-3
+    lr_schedule: Literal['constant', 'cosine'] = 'constant'
+    binarise_input: bool = False
+    augment: Annotated[float, pydantic.Field(ge=0, le=4)] = 0.0
+    discriminator: Literal['DenseLogReg'] | None = None
+    disc_layers: Count = 1
+    disc_nodes: Count = 200
+    solo_epochs: CountOrAll = 0
+    disc_weight: Weight = 1.0
+    pbp_weight: Weight = 1.0
+    pbp_decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
+    pbp_decay_every: Count = 25
+    run: str = ''
+    scale: Literal['smoke', 'reference', 'study'] = 'smoke'
+
+    def __init__(self, **parameters):
+        try:
+            super().__init__(**parameters)
+        except pydantic.ValidationError as e:
+            raise CourseError(sentence(e.errors()[0])) from None
+
+    @pydantic.model_validator(mode='after')
+    def _epochs_fit(self):
+        if self.solo_epochs > self.num_epochs:
+            raise ValueError(
+                f'solo_epochs ({self.solo_epochs}) are a part of num_epochs '
+                f'({self.num_epochs}) and cannot be more'
+            )
+        return self
+
+    def parameters(self):
+        """Every parameter that matters to this run, by name, as plain values."""
+        left_out = NOT_PARAMETERS + (() if self.discriminator else COMBO_ONLY)
+        return self.model_dump(exclude=set(left_out))
+
+    @property
+    def folder(self):
+        """`<Model>[_<Discriminator>]_on_<data>/<run>`."""
+        disc = f'_{self.discriminator}' if self.discriminator else ''
+        return f'{self.vae}{disc}_on_{self.dataset.upper()}/{self.run or self.spelled()}'
+
+    def spelled(self):
+        """The study's way to name a run by its sizes, and a hash of all parameters."""
+        sizes = (self.latents, self.hidden_layers, self.hidden_nodes)
+        middle = (self.disc_layers, self.disc_nodes) if self.discriminator else (self.pbp_loss,)
+        digest = hashlib.sha256(json.dumps(self.parameters(), sort_keys=True).encode())
+        return '_'.join(map(str, (*sizes, *middle, self.num_epochs))) + f'-{digest.hexdigest()[:8]}'
+
+    @property
+    def work(self):
+        """Folder of checkpoints, weights and locks, one a seed."""
+        return paths.RUNS / 'work' / self.folder
+
+    @property
+    def published(self):
+        """Folder of the finished result."""
+        root = paths.RESULTS if self.scale == 'reference' else paths.RUNS / 'results'
+        return root / self.folder
+
+    # Building
+
+    def data(self):
+        return MNIST(self.num_train, self.num_held_out, batch_size=self.batch_size)
+
+    def networks(self, shape, seed):
+        """The VAE and the discriminator (or None) for pictures of `shape`, freshly initialised."""
+        vae = initialize(
+            dense_vae(shape, self.latents, self.hidden_layers, self.hidden_nodes, self.pbp_loss),
+            seed,
+        )
+        if not self.discriminator:
+            return vae, None
+        disc = networks.DenseLogReg(shape, self.disc_layers, self.disc_nodes)
+        return vae, initialize(disc, seed)
+
+    def trainer(self, seed):
+        return Trainer(
+            num_epochs=self.num_epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            solo_epochs=self.solo_epochs if self.discriminator else self.num_epochs,
+            lr_schedule=self.lr_schedule,
+            binarise_input=self.binarise_input,
+            augment=self.augment,
+            seed=seed,
+            disc_weight=self.disc_weight,
+            pbp_weight=self.pbp_weight,
+            pbp_decay=self.pbp_decay,
+            pbp_decay_every=self.pbp_decay_every,
+        )
+
+    # Running
+
+    def train(self, seed, data):
+        """Train one seed, or go on with it, or load it if it is finished; the networks.
+
+        Raises CourseError if another process is at it.
+        """
+        folder = self.work / f'seed_{seed}'
+        with files.locked(folder, f'{self.folder}, seed {seed},'):
+            self._keep_parameters()
+            vae, disc = self.networks(data.shape, seed)
+            self.trainer(seed).fit(vae, data, disc, Checkpoint(folder / 'checkpoint'))
+        return vae, disc
+
+    def _keep_parameters(self):
+        """Write the parameters beside the checkpoints; refuse checkpoints of other parameters."""
+        path, text = self.work / 'parameters.yaml', yaml.safe_dump(self.parameters())
+        if not path.exists():
+            files.write_whole(path, text.encode())
+        elif path.read_text() != text:
+            raise CourseError(
+                f'{self.work} was begun with other parameters: delete that folder, '
+                'or give the run another name.'
+            )
+
+    def trained(self, seed):
+        """Statistics of a seed whose training is finished, a row an epoch, or None."""
+        rows = Checkpoint(self.work / f'seed_{seed}' / 'checkpoint').rows()
+        return rows if len(rows) == self.num_epochs else None
+
+    def load(self, seed, shape):
+        """The networks of a finished seed; CourseError if it is not finished here."""
+        if self.trained(seed) is None:
+            raise CourseError(
+                f'{self.folder} has no finished seed {seed} on this machine: run it first.'
+            )
+        vae, disc = self.networks(shape, seed)
+        checkpoint = self.work / f'seed_{seed}' / 'checkpoint'
+        files.load_weights(vae, checkpoint / 'vae.safetensors')
+        if disc:
+            files.load_weights(disc, checkpoint / 'disc.safetensors')
+        return vae, disc
+
+
+class Checkpoint:
+    """Everything a run needs to go on: networks, optimisers, statistics; replaced as a whole.
+
+    The position is the number of epochs in the statistics.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def rows(self):
+        """The statistics so far, a dict an epoch."""
+        files.recover(self.folder)
+        if not self.folder.exists():
+            return []
+        table = pd.read_csv(self.folder / 'epochs.csv', float_precision='round_trip')
+        return table.astype(object).where(table.notna(), None).to_dict('records')
+
+    def restore(self, trainer):
+        """Bring networks and optimisers back; the statistics so far."""
+        rows = self.rows()
+        if rows:
+            files.load_weights(trainer.model, self.folder / 'vae.safetensors')
+            trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
+            if trainer.disc:
+                files.load_weights(trainer.disc, self.folder / 'disc.safetensors')
+                trainer.disc_optim.load_states(str(self.folder / 'disc.states'))
+        return rows
+
+    def save(self, trainer, rows):
+        with files.replaced_folder(self.folder) as folder:
+            files.save_weights(trainer.model, folder / 'vae.safetensors')
+            trainer.vae_optim.save_states(str(folder / 'vae.states'))
+            if trainer.disc:
+                files.save_weights(trainer.disc, folder / 'disc.safetensors')
+                trainer.disc_optim.save_states(str(folder / 'disc.states'))
+            pd.DataFrame(rows).to_csv(folder / 'epochs.csv', index=False)
+
+
+def sentence(error):
+    """One of pydantic's errors in one sentence."""
+    name, given = '.'.join(map(str, error['loc'])), error['input']
+    if error['type'] == 'extra_forbidden':
+        return (
+            f'Unknown parameter {name}: this course knows '
+            f'{", ".join(n for n in Experiment.model_fields if n not in NOT_PARAMETERS)}.'
+        )
+    if not name:
+        return error['msg'].removeprefix('Value error, ') + '.'
+    hint = ' (in YAML a number like 1e-4 is written 1.0e-4)' if is_number(given) else ''
+    allowed = error['msg'].removeprefix('Input ').replace('should be a valid', 'should be a')
+    return f'Parameter {name} {allowed}, but was {given!r}{hint}.'
+
+
+def is_number(given):
+    try:
+        return isinstance(given, str) and bool(onp.isfinite(float(given)))
+    except ValueError:
+        return False

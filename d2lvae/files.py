@@ -1,0 +1,132 @@
+"""Files and folders that appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import filelock
+import safetensors.numpy
+from mxnet import np
+
+from d2lvae.errors import CourseError
+
+DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def disk_errors(path):
+    """Turn what the operating system says while writing to `path` into a sentence."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in DISK_FULL:
+            raise CourseError(
+                f'The disk is full: {path} was not written, and what was there '
+                'before is unharmed. Make room and start again to go on.'
+            ) from e
+        if e.errno in (errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EROFS):
+            raise CourseError(
+                f'{path} cannot be written ({e.strerror}: {e.filename}): move '
+                'what is in the way, or choose another folder.'
+            ) from e
+        raise
+
+
+def write_whole(path, content):
+    """Write bytes to a temporary name and rename it, so that no half-written file is ever seen."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_folder(path):
+    """Yield an empty folder that takes the place of `path` when the block ends without an error.
+
+    A process that dies in between leaves the earlier folder whole, at worst under its second name,
+    from which `recover` brings it back.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recover(path)
+        new = Path(tempfile.mkdtemp(prefix=f'.{path.name}.new', dir=path.parent))
+        try:
+            yield new
+            new.chmod(0o755)
+            if path.exists():
+                path.rename(earlier(path))
+            new.rename(path)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(earlier(path), ignore_errors=True)
+
+
+def earlier(path):
+    return path.with_name(f'.{path.name}.earlier')
+
+
+def recover(path):
+    """Undo what a `replaced_folder` that was killed between its two renames has left."""
+    if earlier(path).exists():
+        if path.exists():
+            shutil.rmtree(earlier(path))
+        else:
+            earlier(path).rename(path)
+    for unfinished in path.parent.glob(f'.{path.name}.new*'):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder, what):
+    """Hold `folder` for this process; CourseError at once if another one holds it.
+
+    The lock is the operating system's and ends with its process, however that ends.
+    """
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / '.lock', timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise CourseError(
+                f'{what} is being run by another process: wait until that one has '
+                'ended, or stop it and start again to go on from there.'
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def save_weights(net, path, dtype='float32', **metadata):
+    """A network's parameters as safetensors: no pickle, the same bytes for the same weights.
+
+    Gluon's own `save_parameters` is not used, because it loses the end of the file without a word
+    when the disk is full.
+    """
+    weights = {
+        name: p.data().asnumpy().astype(dtype)
+        for name, p in net._collect_params_with_prefix().items()
+    }
+    write_whole(path, safetensors.numpy.save(weights, metadata or None))
+
+
+def load_weights(net, path):
+    """Fill an initialised network from `save_weights`; CourseError if the file does not fit."""
+    try:
+        weights = safetensors.numpy.load_file(path)
+        for name, p in net._collect_params_with_prefix().items():
+            p.set_data(np.array(weights[name].astype('float32')))
+    except (OSError, KeyError, AssertionError, ValueError, safetensors.SafetensorError) as e:
+        raise CourseError(
+            f'{path} does not hold the weights of this network ({e}): delete its '
+            'folder and run it again.'
+        ) from e

@@ -1,0 +1,150 @@
+"""Every figure of the course: PNG, sizes fixed, readable in print and for the colour-blind.
+
+Each function shows its figure, or writes it to `path` if there is one, and returns nothing, so
+that a cell that ends with it has the figure as its only output.
+"""
+
+import io
+
+import matplotlib.pyplot as plt
+import numpy as onp
+
+from d2lvae.files import write_whole
+
+# Okabe and Ito's colours, told apart by the colour-blind and in grey print
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
+    '#000000',
+    '#E69F00',
+    '#56B4E9',
+    '#009E73',
+    '#0072B2',
+    '#D55E00',
+    '#CC79A7',
+)
+COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
+LINES = ('-', '--', '-.', ':')
+
+
+def finish(figure, path=None):
+    """Show the figure, or write it to `path` as PNG."""
+    if path is None:
+        plt.show()
+    else:
+        png = io.BytesIO()
+        figure.savefig(png, dpi=100, metadata={'Software': None})
+        write_whole(path, png.getvalue())
+    plt.close(figure)
+
+
+def plane(picture):
+    """One picture (C, H, W) in the order that matplotlib draws, (H, W) or (H, W, 3)."""
+    return picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+
+
+def pictures(rows, labels=None, path=None):
+    """Rows of pictures, each (N, C, H, W) in [0, 1], with a label to the left of each row."""
+    columns = max(len(row) for row in rows)
+    margin = 0.09 * max(map(len, labels)) + 0.15 if labels else 0.05
+    figure, axes = plt.subplots(
+        len(rows),
+        columns,
+        squeeze=False,
+        figsize=(0.72 * columns + margin, 0.72 * len(rows) + 0.05),
+    )
+    width = figure.get_figwidth()
+    figure.subplots_adjust(
+        left=margin / width, right=1 - 0.03 / width, bottom=0.03, top=0.97, wspace=0.06, hspace=0.06
+    )
+    for row, line in zip(rows, axes):
+        for axis in line:
+            axis.axis('off')
+        for picture, axis in zip(row, line):
+            axis.imshow(plane(picture), cmap='gray', vmin=0, vmax=1)
+    for label, line in zip(labels or [], axes):
+        line[0].text(
+            -0.12, 0.5, label, transform=line[0].transAxes, ha='right', va='center', fontsize=10
+        )
+    finish(figure, path)
+
+
+def curves(statistics, path=None):
+    """Every loss term of a run against the epoch, a table with the columns of the statistics."""
+    panels = {
+        'KL': ['kl'],
+        'pixel-by-pixel loss': ['pbp'],
+        'adversarial losses': ['adversarial', 'disc_real', 'disc_fake'],
+        'gradient norms': ['grad_norm_pbp', 'grad_norm_adversarial'],
+        'accuracy of the discriminator': ['disc_accuracy'],
+    }
+    shown = {
+        title: [n for n in names if n in statistics and statistics[n].notna().any()]
+        for title, names in panels.items()
+    }
+    shown = {title: names for title, names in shown.items() if names}
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(3.2 * len(shown), 2.7), squeeze=False, layout='constrained'
+    )
+    means = statistics.groupby('epoch').mean(numeric_only=True)
+    for axis, (title, names) in zip(axes[0], shown.items()):
+        for name, colour, line in zip(names, COLOURS, LINES):
+            axis.plot(means.index + 1, means[name], line, color=colour, label=name)
+        axis.set(title=title, xlabel='epoch')
+        axis.grid(alpha=0.3)
+        if len(names) > 1:
+            axis.legend(frameon=False, fontsize=8)
+    finish(figure, path)
+
+
+def lines(x, curves, xlabel, ylabel, path=None):
+    """Named curves over x; `curves` maps a label to its values."""
+    figure, axis = plt.subplots(figsize=(4.6, 3), layout='constrained')
+    for (label, y), colour, line in zip(curves.items(), COLOURS, LINES):
+        axis.plot(x, y, line, color=colour, label=label)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    finish(figure, path)
+
+
+def trade_off(
+    points,
+    control=None,
+    xlabel='PSNR in dB (more faithful →)',
+    ylabel='sharpness, as a share of the real',
+    path=None,
+):
+    """The plane of fidelity and sharpness: `points` maps a label to (psnr, sharpness ratio).
+
+    `control` is the noise control's curve, two arrays of the same meaning.
+    """
+    figure, axis = plt.subplots(figsize=(5.4, 3.6), layout='constrained')
+    if control is not None:
+        axis.plot(*control, '--', color=BLACK, alpha=0.6, label='plain VAE + white noise')
+        axis.legend(frameon=False)
+    for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
+        axis.plot(x, y, 'o', color=colour)
+        axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
+    axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.margins(0.15)
+    axis.grid(alpha=0.3)
+    finish(figure, path)
+
+
+def latent_map(points, labels, path=None):
+    """A 2-D map (N, 2) of digits, coloured and numbered by their label (N,)."""
+    figure, axis = plt.subplots(figsize=(5, 4.4), layout='constrained')
+    shown = axis.scatter(*points.T, c=labels, cmap='tab10', vmin=-0.5, vmax=9.5, s=4, alpha=0.5)
+    for digit in onp.unique(labels):
+        axis.text(
+            *onp.median(points[labels == digit], axis=0),
+            str(digit),
+            fontsize=15,
+            weight='bold',
+            ha='center',
+            va='center',
+            bbox={'facecolor': 'white', 'alpha': 0.7, 'edgecolor': 'none', 'pad': 1},
+        )
+    figure.colorbar(shown, ticks=range(10), label='digit')
+    axis.set(xlabel='first principal direction', ylabel='second principal direction')
+    finish(figure, path)

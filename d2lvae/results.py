@@ -1,0 +1,202 @@
+"""The results folder: scoring finished seeds, and writing them down as one folder."""
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import mxnet as mx
+import pandas as pd
+import yaml
+
+import d2lvae
+from d2lvae import files, metrics, plots
+from d2lvae.data import to_float
+from d2lvae.errors import CourseError
+from d2lvae.features import load_digit_classifier
+from d2lvae.vae import num_parameters
+
+STATISTICS = [
+    'seed',
+    'epoch',
+    'phase',
+    'kl',
+    'pbp',
+    'adversarial',
+    'dis_l',
+    'disc_real',
+    'disc_fake',
+    'disc_accuracy',
+    'grad_norm_pbp',
+    'grad_norm_adversarial',
+    'pbp_weight',
+    'disc_weight',
+    'lr',
+]
+TIMING = ['seed', 'epoch', 'phase', 'seconds']
+
+
+def run(experiment, seeds=(0,), control=None, study_row=None):
+    """Train, score and write down an experiment; what is finished is not done again.
+
+    `control` is the experiment of the plain VAE whose reconstructions, with white noise added,
+    are the noise control; it is trained first. Returns the summary.
+    """
+    data = experiment.data()
+    for seed in seeds:
+        if control:
+            control.train(seed, data)
+        experiment.train(seed, data)
+        score(experiment, seed, data, control)
+    return publish(experiment, data, control, study_row)
+
+
+def score(experiment, seed, data, control=None):
+    """Held-out numbers of a finished seed, kept beside its weights."""
+    path = experiment.work / f'seed_{seed}' / 'metrics.json'
+    name = control.folder if control else None
+    if path.exists() and (stored := json.loads(path.read_text()))['control'] == name:
+        return stored['metrics']
+    vae, _ = experiment.load(seed, data.shape)
+    reconstruct = control and control.load(seed, data.shape)[0]
+    values = held_out_metrics(vae, data, reconstruct)
+    last = experiment.trained(seed)[-1]
+    values = {'train_loss': last['kl'] + last['pbp'], **values}
+    files.write_whole(path, json.dumps({'control': name, 'metrics': values}, indent=1).encode())
+    return values
+
+
+def held_out_metrics(vae, data, control_vae=None):
+    """`metrics.held_out_metrics` on the held-out pictures of `data`."""
+    X = to_float(data.held_out_images)
+    control = control_vae and metrics.reconstructions(control_vae, X)[3]
+    return metrics.held_out_metrics(
+        vae,
+        X,
+        data.held_out_labels,
+        control,
+        load_digit_classifier(),
+        reference=to_float(data.train_images[: len(X)]),
+    )
+
+
+def finished_seeds(experiment):
+    """Metrics by seed of all seeds that are trained and scored on this machine."""
+    found = {}
+    for path in sorted(experiment.work.glob('seed_*/metrics.json')):
+        seed = int(path.parent.name.removeprefix('seed_'))
+        if experiment.trained(seed) is not None:
+            found[seed] = json.loads(path.read_text())['metrics']
+    return dict(sorted(found.items()))
+
+
+def publish(experiment, data, control=None, study_row=None):
+    """Write all finished seeds as one results folder, whole; its summary.
+
+    Seeds of the same parameters that an earlier result holds and this machine does not are kept.
+    """
+    seeds = finished_seeds(experiment)
+    statistics = pd.concat([pd.DataFrame(experiment.trained(s)).assign(seed=s) for s in seeds])
+    folder, parameters = (
+        experiment.published,
+        yaml.safe_dump(experiment.parameters(), sort_keys=False),
+    )
+    vae, disc = experiment.load(min(seeds), data.shape)
+    with files.locked(experiment.work, f'The result of {experiment.folder}'):
+        seeds, statistics = with_earlier(folder, parameters, seeds, statistics)
+        summary = {
+            'run': experiment.folder,
+            'study_row': study_row,
+            'scale': experiment.scale,
+            'seeds': list(seeds),
+            'control': control and control.folder,
+            'data': {
+                'name': data.name,
+                'fingerprint': data.fingerprint,
+                'train': len(data.train_images),
+                'held_out': len(data.held_out_images),
+            },
+            **circumstances(),
+            'seconds_total': float(statistics['seconds'].sum()),
+            'parameters_vae': num_parameters(vae),
+            'parameters_disc': num_parameters(disc) if disc else None,
+            'metrics': {
+                name: metrics.mean_ci95([values[name] for values in seeds.values()])
+                for name in next(iter(seeds.values()))
+            },
+        }
+        with files.replaced_folder(folder) as new:
+            files.write_whole(new / 'parameters.yaml', parameters.encode())
+            files.write_whole(new / 'summary.json', json.dumps(summary, indent=1).encode())
+            for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
+                statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
+            draw(new, vae, data, statistics)
+    return summary
+
+
+def with_earlier(folder, parameters, seeds, statistics):
+    """Add the seeds that an earlier result of the same parameters holds and this machine lacks."""
+    files.recover(folder)
+    if not folder.exists() or (folder / 'parameters.yaml').read_text() != parameters:
+        return seeds, statistics
+    summary = load_summary(folder)
+    read = {
+        name: pd.read_csv(folder / f'{name}.csv', float_precision='round_trip')
+        for name in ('training_statistics', 'timing')
+    }
+    earlier = read['training_statistics'].merge(read['timing'])
+    for i, seed in enumerate(summary['seeds']):
+        if seed not in seeds:
+            seeds = {
+                **seeds,
+                seed: {name: m['values'][i] for name, m in summary['metrics'].items()},
+            }
+            statistics = pd.concat([statistics, earlier[earlier['seed'] == seed]])
+    return dict(sorted(seeds.items())), statistics.sort_values(['seed', 'epoch'])
+
+
+def draw(folder, vae, data, statistics):
+    """The three pictures of a results folder, from its first seed's networks."""
+    X = to_float(data.held_out_images[:10])
+    X_hat = metrics.reconstructions(vae, X)[3]
+    plots.pictures([X, X_hat], path=folder / 'reconstructions.png')
+    samples = metrics.prior_samples(vae, 30)
+    plots.pictures(samples.reshape(3, 10, *samples.shape[1:]), path=folder / 'samples.png')
+    plots.curves(statistics, path=folder / 'curves.png')
+
+
+def circumstances():
+    """Versions, machine and threads."""
+    packages = ('mxnet', 'd2l', 'numpy')
+    return {
+        'versions': {
+            'python': platform.python_version(),
+            'd2lvae': d2lvae.__version__,
+            **{name: version(name) for name in packages},
+        },
+        'machine': f'{cpu_name()}, {os.cpu_count()} cores, '
+        f'{"GPU" if mx.context.num_gpus() else "no GPU"}',
+        'threads': int(os.environ['OMP_NUM_THREADS']),
+    }
+
+
+def cpu_name():
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.machine()
+
+
+def load_summary(folder):
+    """`summary.json` of a results folder; CourseError if there is none."""
+    try:
+        return json.loads((Path(folder) / 'summary.json').read_text())
+    except (OSError, ValueError) as e:
+        raise CourseError(f'{folder} holds no result: run the experiment first.') from e
+
+
+def evaluate(experiment, seed, images, labels=None):
+    """Held-out numbers of a finished local seed on other pictures, uint8 (N, C, H, W)."""
+    shape = tuple(images.shape[1:])
+    vae, _ = experiment.load(seed, shape)
+    return metrics.held_out_metrics(vae, to_float(images), labels, None, load_digit_classifier())

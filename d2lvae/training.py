@@ -1,0 +1,262 @@
+"""The trainer: solo epochs (the VAE alone), then combo epochs (VAE and discriminator)."""
+
+import math
+import time
+
+import numpy as onp
+from d2l import mxnet as d2l
+from mxnet import autograd, gluon, np, npx
+from tqdm import tqdm
+
+from d2lvae.data import jittered
+from d2lvae.errors import CourseError
+from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss
+
+SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
+AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
+TERMS = (
+    'kl',
+    'pbp',
+    'adversarial',
+    'dis_l',
+    'disc_real',
+    'disc_fake',
+    'disc_accuracy',
+    'grad_norm_pbp',
+    'grad_norm_adversarial',
+)
+
+
+class Trainer(d2l.Trainer):
+    """Trains a VAE, and a discriminator against it, with Adam.
+
+    Parameters
+    ----------
+    num_epochs : int
+        Passes over the training pictures.
+    solo_epochs : int
+        The first so many train the VAE alone, with PBP weight 1; the rest are combo epochs.
+    lr, lr_schedule : float, {'constant', 'cosine'}
+        Learning rate of both networks; 'cosine' lets it fall to 0 over the whole run
+        (Loshchilov and Hutter 2017, without restarts).
+    disc_weight, pbp_weight : float
+        Weights of the adversarial and the pixel-by-pixel loss in combo epochs.
+    pbp_decay, pbp_decay_every : float, int
+        The PBP weight is multiplied by the first after every so many combo epochs.
+    binarise_input : bool
+        The encoder sees the picture with each pixel drawn from Bernoulli(pixel).
+    augment : float
+        Standard deviation in pixels of random shifts of the training pictures, with turns and
+        zooms in proportion (`data.jittered`); the last fifth of the epochs sees them as they are.
+    seed : int
+        Everything random derives from (seed, epoch, step).
+    """
+
+    def __init__(
+        self,
+        num_epochs,
+        solo_epochs=0,
+        batch_size=64,
+        lr=1e-3,
+        lr_schedule='constant',
+        disc_weight=1.0,
+        pbp_weight=1.0,
+        pbp_decay=1.0,
+        pbp_decay_every=25,
+        binarise_input=False,
+        augment=0.0,
+        seed=0,
+    ):
+        super().__init__(num_epochs)
+        self.save_hyperparameters()
+
+    # Schedules
+
+    def phase(self, epoch):
+        return 'solo' if self.disc is None or epoch < self.solo_epochs else 'combo'
+
+    def pbp_weight_at(self, epoch):
+        """PBP weight in an epoch (from 0): 1 while solo, then decayed by *combo* epochs."""
+        if self.phase(epoch) == 'solo':
+            return 1.0
+        return self.pbp_weight * self.pbp_decay ** (
+            (epoch - self.solo_epochs) // self.pbp_decay_every
+        )
+
+    def lr_at(self, step):
+        """Learning rate at a step (from 0) of the whole run."""
+        if self.lr_schedule == 'constant':
+            return self.lr
+        return self.lr * (1 + math.cos(math.pi * step / (self.num_epochs * self.num_steps))) / 2
+
+    # Training
+
+    def prepare(self, model, data, disc=None):
+        """Bind networks and data without training; the optimisers start afresh."""
+        self.data, self.disc = data, disc
+        self.num_steps = len(data.train_images) // self.batch_size
+        if not self.num_steps:
+            raise CourseError(
+                f'There are fewer training pictures ({len(data.train_images)}) than '
+                f'batch_size ({self.batch_size}): lower it or use more pictures.'
+            )
+        model.trainer = self
+        self.model = model
+        self.vae_optim, self.disc_optim = adam(model), disc and adam(disc)
+
+    def fit(self, model, data, disc=None, store=None):
+        """Train, from where `store` left off if it is given; see `experiment.Store`."""
+        self.prepare(model, data, disc)
+        statistics = store.restore(self) if store else []
+        with tqdm(
+            total=self.num_epochs * self.num_steps,
+            unit='step',
+            disable=None,
+            initial=len(statistics) * self.num_steps,
+        ) as self.progress:
+            for self.epoch in range(len(statistics), self.num_epochs):
+                statistics.append(self.fit_epoch())
+                if store:
+                    store.save(self, statistics)
+        return statistics
+
+    def fit_epoch(self):
+        """One pass over the training pictures; its row of means for the statistics."""
+        started, phase = time.perf_counter(), self.phase(self.epoch)
+        step_of = self.solo_step if phase == 'solo' else self.combo_step
+        self.progress.set_description(f'epoch {self.epoch + 1}/{self.num_epochs} {phase}')
+        batches = self.data.shuffled_batches(self.batch_size, self.rng())
+        totals, queue = {}, []
+        for step, X in enumerate(batches):
+            lr = self.lr_at(self.epoch * self.num_steps + step)
+            self.vae_optim.set_learning_rate(lr)
+            if self.disc:
+                self.disc_optim.set_learning_rate(lr)
+            queue.append(step_of(*self.noisy(X, self.rng(step))))
+            if len(queue) == SYNC_EVERY or step == self.num_steps - 1:
+                self.add_up(totals, queue, first_step=step + 1 - len(queue))
+                queue = []
+        row = {name: total / self.num_steps for name, total in totals.items()}
+        return {
+            'epoch': self.epoch,
+            'phase': phase,
+            **row,
+            'pbp_weight': self.pbp_weight_at(self.epoch),
+            'disc_weight': self.disc_weight if phase == 'combo' else None,
+            'lr': lr,
+            'seconds': time.perf_counter() - started,
+        }
+
+    def add_up(self, totals, queue, first_step):
+        """Wait for the queued steps, add their terms to the totals, show them; stop at a NaN."""
+        values = np.stack([np.stack(list(terms.values())) for terms in queue]).asnumpy()
+        for step, value in enumerate(values, first_step):
+            for name, number in zip(queue[0], value):
+                if not math.isfinite(number):
+                    raise CourseError(
+                        f'Training broke down: {name} is {number} at step {step} of '
+                        f'epoch {self.epoch} (from 0). Lower lr or the weights.'
+                    )
+        for name, number in zip(queue[0], values.sum(axis=0, dtype='float64')):
+            totals[name] = totals.get(name, 0.0) + float(number)
+        self.progress.update(len(queue))
+        self.progress.set_postfix(
+            {
+                name: f'{x:.4g}'
+                for name, x in zip(queue[0], values[-1])
+                if name in ('kl', 'pbp', 'adversarial', 'disc_accuracy')
+            }
+        )
+
+    # Noise
+
+    def rng(self, *step):
+        """The generator of an epoch (its order) or of one of its steps."""
+        return onp.random.default_rng((self.seed, self.epoch, *step))
+
+    def noisy(self, X, rng):
+        """The pictures of a step, the noise of their latents, and what the encoder sees of them."""
+        eps = np.array(rng.standard_normal((len(X), self.model.latents), dtype='float32'))
+        if self.augment and self.epoch < AUGMENTED_PART * self.num_epochs:
+            X = jittered(X, self.augment, rng)
+        if not self.binarise_input:
+            return X, eps, X
+        return X, eps, (np.array(rng.random(X.shape, dtype='float32')) < X).astype('float32')
+
+    # Steps
+
+    def solo_step(self, X, eps, X_in):
+        """One update of the VAE alone."""
+        with autograd.record():
+            kl, pbp, _ = self.model.elbo_terms(X, eps, X_in)
+            loss = kl + pbp
+        loss.backward()
+        self.vae_optim.step(len(X))
+        return {'kl': kl.mean(), 'pbp': pbp.mean()}
+
+    def combo_step(self, X, eps, X_in):
+        """One update of the discriminator, then one of the VAE, from one pass through the VAE.
+
+        The gradients of the PBP and of the adversarial loss meet at the decoder's logits: there
+        they are measured, weighted and added, and go back through the VAE together.
+        An array that enters two recorded graphs loses its record when the first one is
+        back-propagated (MXNet 1.9.1): each graph gets an alias of its own by `detach`.
+        """
+        with autograd.record():
+            kl, pbp, logits = self.model.elbo_terms(X, eps, X_in)
+        terms = self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
+        pbp_grad, _ = gradient(lambda l: PBP_LOSSES[self.model.pbp_loss](l, X.detach()), logits)
+        adversarial_grad, adversarial = gradient(
+            lambda l: adversarial_loss(self.disc(npx.sigmoid(l))), logits
+        )
+        push = self.pbp_weight_at(self.epoch) * pbp_grad + self.disc_weight * adversarial_grad
+        autograd.backward([kl, logits], [np.ones_like(kl), push])
+        self.vae_optim.step(len(X))
+        return {
+            'kl': kl.mean(),
+            'pbp': pbp.mean(),
+            'adversarial': adversarial.mean(),
+            **terms,
+            'grad_norm_pbp': norm(pbp_grad),
+            'grad_norm_adversarial': norm(adversarial_grad),
+        }
+
+    def disc_step(self, X, X_hat):
+        """One update of the discriminator on real pictures and on detached reconstructions."""
+        with autograd.record():
+            real, fake = np.split(self.disc(np.concatenate([X, X_hat])), 2)
+            disc_real, disc_fake = discriminator_loss(real, fake)
+            loss = disc_real + disc_fake
+        loss.backward()
+        self.disc_optim.step(len(X))
+        return {
+            'disc_real': disc_real.mean(),
+            'disc_fake': disc_fake.mean(),
+            'disc_accuracy': ((real > 0).mean() + (fake <= 0).mean()) / 2,
+        }
+
+
+def adam(net):
+    """Adam (Kingma and Ba 2015) for a network's parameters.
+
+    They go in as a list: of a dictionary, Gluon's Trainer sorts the keys, in which Gluon counts all
+    layers made so far, so that the order of the saved states would change from process to process.
+    """
+    return gluon.Trainer(list(net.collect_params().values()), 'adam', kvstore=None)
+
+
+def gradient(loss, logits):
+    """Gradient of a loss (N,) with respect to the logits alone, and the loss.
+
+    The cut keeps the networks' own parameters out of it: no gradient reaches them.
+    """
+    y = logits.detach()
+    y.attach_grad()
+    with autograd.record():
+        value = loss(y)
+    return autograd.grad([value], [y])[0].as_np_ndarray(), value
+
+
+def norm(gradient):
+    """Euclidean norm of each picture's gradient, mean over the batch."""
+    return np.sqrt((gradient**2).reshape(len(gradient), -1).sum(axis=1)).mean()

@@ -1,0 +1,83 @@
+"""The variational autoencoder (Kingma and Welling 2014), without its training."""
+
+import mxnet as mx
+import numpy as onp
+from d2l import mxnet as d2l
+from mxnet import init, np, npx
+
+from d2lvae import networks
+from d2lvae.losses import PBP_LOSSES, kl_divergence
+
+
+class VAE(d2l.Module):
+    """An encoder, a decoder, and the noise between them, which is always an input.
+
+    Parameters
+    ----------
+    encoder : Block
+        Pictures (N, C, H, W) in [0, 1] to (mu, log_var), each (N, latents).
+    decoder : Block
+        Latents (N, latents) to logits (N, C, H, W).
+    pbp_loss : {'bce', 'l2'}
+        The pixel-by-pixel loss.
+    """
+
+    def __init__(self, encoder, decoder, latents, pbp_loss='bce'):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.latents, self.pbp_loss = latents, pbp_loss
+
+    def encode(self, X):
+        """The posterior's mean and log-variance, each (N, latents)."""
+        return self.encoder(X)
+
+    def sample(self, mu, log_var, eps):
+        r"""$z = \mu + \sigma \epsilon$ with $\epsilon \sim N(0, 1)$ given: the reparameterisation."""
+        return mu + np.exp(0.5 * log_var) * eps
+
+    def decode(self, z):
+        """Logits (N, C, H, W); the picture is their sigmoid."""
+        return self.decoder(z)
+
+    def forward(self, X, eps):
+        """Logits of a reconstruction from one sampled z."""
+        return self.decode(self.sample(*self.encode(X), eps))
+
+    def elbo_terms(self, X, eps, X_in=None):
+        r"""The two terms of the negative ELBO, (kl, pbp), each (N,), and the logits.
+
+        $$-\mathrm{ELBO} = D_{KL}(q(z|x) \| p(z)) + E_{q(z|x)}[-\log p(x|z)]$$
+
+        Kingma and Welling 2014, equation 3, with one z for each picture. `X_in` is what the
+        encoder sees instead of `X`, if its input is noisy (Im et al. 2017).
+        """
+        mu, log_var = self.encode(X if X_in is None else X_in)
+        logits = self.decode(self.sample(mu, log_var, eps))
+        return kl_divergence(mu, log_var), PBP_LOSSES[self.pbp_loss](logits, X), logits
+
+    def reconstruct(self, X):
+        """Pictures decoded from the posterior's mean."""
+        return npx.sigmoid(self.decode(self.encode(X)[0]))
+
+    def generate(self, z):
+        """Pictures decoded from latents (N, latents)."""
+        return npx.sigmoid(self.decode(z))
+
+
+def dense_vae(shape, latents=5, hidden_layers=3, hidden_nodes=400, pbp_loss='bce'):
+    """The DenseVAE for pictures of `shape` (C, H, W): equal dense layers on both sides."""
+    sizes = (shape, latents, hidden_layers, hidden_nodes)
+    return VAE(networks.DenseEncoder(*sizes), networks.DenseDecoder(*sizes), latents, pbp_loss)
+
+
+def initialize(net, seed):
+    """Xavier weights from the seed, one graph for the whole net; returns the net."""
+    onp.random.seed(seed)  # Gluon's initialisers draw from NumPy's and MXNet's global generators
+    mx.random.seed(seed)
+    net.initialize(init.Xavier(), force_reinit=True)
+    net.hybridize(static_alloc=True)
+    return net
+
+
+def num_parameters(net):
+    return sum(p.data().size for p in net.collect_params().values())
