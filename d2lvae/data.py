@@ -77,7 +77,7 @@ class ImageData(d2l.DataModule):
         return self.get_tensorloader(part, train)
 
     def shuffled_batches(self, batch_size, rng):
-        """One epoch: float32 batches (batch_size, C, H, W) in [0, 1], the incomplete last one left out.
+        """One epoch of float32 batches (batch_size, C, H, W) in [0, 1], incomplete ones left out.
 
         `rng` is a `numpy.random.Generator`; the same generator gives the same order.
         """
@@ -298,7 +298,7 @@ def read_picture(path, shape):
 
 
 def read_idx(path):
-    """The array in an idx file, plain or gzip; CourseError with the file's name if it is damaged."""
+    """The array in an idx file, plain or gzip; CourseError that names it if it is damaged."""
     return decode_idx(path.read_bytes(), str(path))
 
 

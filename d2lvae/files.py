@@ -106,17 +106,15 @@ def locked(folder, what):
         lock.release()
 
 
-def save_weights(net, path, dtype='float32', **metadata):
-    """A network's parameters as safetensors: no pickle, the same bytes for the same weights.
+def save_weights(net, path, dtype='float32', **arrays):
+    """A network's parameters, and other arrays, as safetensors: no pickle, and always one order.
 
     Gluon's own `save_parameters` is not used, because it loses the end of the file without a word
     when the disk is full.
     """
-    weights = {
-        name: p.data().asnumpy().astype(dtype)
-        for name, p in net._collect_params_with_prefix().items()
-    }
-    write_whole(path, safetensors.numpy.save(weights, metadata or None))
+    weights = {name: p.data().asnumpy() for name, p in net._collect_params_with_prefix().items()}
+    content = {name: a.astype(dtype) for name, a in {**weights, **arrays}.items()}
+    write_whole(path, safetensors.numpy.save(content))
 
 
 def load_weights(net, path):

@@ -9,13 +9,14 @@ from pathlib import Path
 import mxnet as mx
 import pandas as pd
 import yaml
+from safetensors.numpy import load_file
 
 import d2lvae
 from d2lvae import files, metrics, plots
 from d2lvae.data import to_float
 from d2lvae.errors import CourseError
 from d2lvae.features import load_digit_classifier
-from d2lvae.vae import num_parameters
+from d2lvae.vae import dense_vae, initialize, num_parameters
 
 STATISTICS = [
     'seed',
@@ -34,6 +35,7 @@ STATISTICS = [
     'disc_weight',
     'lr',
 ]
+MNIST_DECODER = Path(__file__).with_name('frozen') / 'mnist_decoder.safetensors'
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 
 
@@ -200,3 +202,17 @@ def evaluate(experiment, seed, images, labels=None):
     shape = tuple(images.shape[1:])
     vae, _ = experiment.load(seed, shape)
     return metrics.held_out_metrics(vae, to_float(images), labels, None, load_digit_classifier())
+
+
+def keep_mnist_decoder(experiment, seed, data):
+    """Keep a finished seed's decoder, and its posterior means of the held-out digits, as float16."""
+    vae, _ = experiment.load(seed, data.shape)
+    means = metrics.reconstructions(vae, to_float(data.held_out_images))[0]
+    files.save_weights(vae.decoder, MNIST_DECODER, dtype='float16', means=means)
+
+
+def load_mnist_decoder():
+    """A VAE with the decoder that was kept, its encoder untrained, and the means (10000, 5)."""
+    vae = initialize(dense_vae((1, 28, 28)), seed=0)
+    files.load_weights(vae.decoder, MNIST_DECODER)
+    return vae, load_file(MNIST_DECODER)['means'].astype('float32')

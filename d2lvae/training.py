@@ -14,17 +14,6 @@ from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss
 
 SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
-TERMS = (
-    'kl',
-    'pbp',
-    'adversarial',
-    'dis_l',
-    'disc_real',
-    'disc_fake',
-    'disc_accuracy',
-    'grad_norm_pbp',
-    'grad_norm_adversarial',
-)
 
 
 class Trainer(d2l.Trainer):
@@ -105,7 +94,7 @@ class Trainer(d2l.Trainer):
         self.vae_optim, self.disc_optim = adam(model), disc and adam(disc)
 
     def fit(self, model, data, disc=None, store=None):
-        """Train, from where `store` left off if it is given; see `experiment.Store`."""
+        """Train, from where `store` left off if it is given; see `experiment.Checkpoint`."""
         self.prepare(model, data, disc)
         statistics = store.restore(self) if store else []
         with tqdm(
@@ -114,7 +103,8 @@ class Trainer(d2l.Trainer):
             disable=None,
             initial=len(statistics) * self.num_steps,
         ) as self.progress:
-            for self.epoch in range(len(statistics), self.num_epochs):
+            for epoch in range(len(statistics), self.num_epochs):
+                self.epoch = epoch
                 statistics.append(self.fit_epoch())
                 if store:
                     store.save(self, statistics)
@@ -205,9 +195,9 @@ class Trainer(d2l.Trainer):
         with autograd.record():
             kl, pbp, logits = self.model.elbo_terms(X, eps, X_in)
         terms = self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
-        pbp_grad, _ = gradient(lambda l: PBP_LOSSES[self.model.pbp_loss](l, X.detach()), logits)
+        pbp_grad, _ = gradient(lambda y: PBP_LOSSES[self.model.pbp_loss](y, X.detach()), logits)
         adversarial_grad, adversarial = gradient(
-            lambda l: adversarial_loss(self.disc(npx.sigmoid(l))), logits
+            lambda y: adversarial_loss(self.disc(npx.sigmoid(y))), logits
         )
         push = self.pbp_weight_at(self.epoch) * pbp_grad + self.disc_weight * adversarial_grad
         autograd.backward([kl, logits], [np.ones_like(kl), push])

@@ -32,7 +32,7 @@ class VAE(d2l.Module):
         return self.encoder(X)
 
     def sample(self, mu, log_var, eps):
-        r"""$z = \mu + \sigma \epsilon$ with $\epsilon \sim N(0, 1)$ given: the reparameterisation."""
+        r"""$z = \mu + \sigma \epsilon$ for given noise: the reparameterisation (section 2.4)."""
         return mu + np.exp(0.5 * log_var) * eps
 
     def decode(self, z):

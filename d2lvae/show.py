@@ -1,0 +1,43 @@
+"""What chapters show beside figures: the helper's own source, and tables of results."""
+
+import inspect
+import textwrap
+
+import pandas as pd
+from IPython.display import Code
+
+from d2lvae import catalogue, paths
+from d2lvae.errors import CourseError
+
+
+def source(thing):
+    """The source of a function, method or class of the helper, highlighted: what is read runs."""
+    return Code(textwrap.dedent(inspect.getsource(thing)), language='python')
+
+
+def metrics_table(summaries, metrics):
+    """A table of chosen metrics, a row for each named summary; the mean over its seeds."""
+    return pd.DataFrame(
+        {
+            label: {name: s['metrics'][name]['mean'] for name in metrics if name in s['metrics']}
+            for label, s in summaries.items()
+        }
+    ).T.reindex(columns=list(metrics))
+
+
+def stored(*folders):
+    """Summaries of finished reference runs by the name of their run; CourseError if one is absent."""
+    found = {folder.partition('/')[2]: catalogue.summary(folder) for folder in folders}
+    for run, summary in found.items():
+        if summary is None:
+            raise CourseError(
+                f'results/ holds no run {run}: `python -m d2lvae run {run} --scale '
+                'reference` makes it.'
+            )
+    return found
+
+
+def training_loss(folder):
+    """KL + PBP of a finished reference run, by epoch from 0; the mean over its seeds."""
+    statistics = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
+    return (statistics['kl'] + statistics['pbp']).groupby(statistics['epoch']).mean()
