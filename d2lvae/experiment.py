@@ -23,11 +23,13 @@ COMBO_ONLY = (
     'disc_layers',
     'disc_nodes',
     'solo_epochs',
+    'beta1',
     'disc_weight',
     'pbp_weight',
     'pbp_decay',
     'pbp_decay_every',
 )
+NUM_TRAIN, NUM_HELD_OUT = 60000, 10000  # of MNIST, where all are asked for by 0
 NOT_PARAMETERS = ('run', 'scale')
 
 
@@ -63,6 +65,7 @@ class Experiment(pydantic.BaseModel):
     disc_layers: Count = 1
     disc_nodes: Count = 200
     solo_epochs: CountOrAll = 0
+    beta1: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.9
     disc_weight: Weight = 1.0
     pbp_weight: Weight = 1.0
     pbp_decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
@@ -77,7 +80,13 @@ class Experiment(pydantic.BaseModel):
             raise CourseError(sentence(e.errors()[0])) from None
 
     @pydantic.model_validator(mode='after')
-    def _epochs_fit(self):
+    def _sizes_fit(self):
+        if (self.num_held_out or NUM_HELD_OUT) > (self.num_train or NUM_TRAIN):
+            raise ValueError(
+                f'num_held_out ({self.num_held_out}; 0: all) must not be more than num_train '
+                f'({self.num_train}), because the held-out pictures are compared with as many '
+                'training pictures'
+            )
         if self.solo_epochs > self.num_epochs:
             raise ValueError(
                 f'solo_epochs ({self.solo_epochs}) are a part of num_epochs '
@@ -89,6 +98,10 @@ class Experiment(pydantic.BaseModel):
         """Every parameter that matters to this run, by name, as plain values."""
         left_out = NOT_PARAMETERS + (() if self.discriminator else COMBO_ONLY)
         return self.model_dump(exclude=set(left_out))
+
+    def alone(self):
+        """The same VAE without a discriminator, trained solo for as many epochs."""
+        return self.model_copy(update={'discriminator': None, 'run': ''})
 
     @property
     def folder(self):
@@ -137,6 +150,7 @@ class Experiment(pydantic.BaseModel):
             lr=self.lr,
             solo_epochs=self.solo_epochs if self.discriminator else self.num_epochs,
             lr_schedule=self.lr_schedule,
+            beta1=self.beta1 if self.discriminator else 0.9,
             binarise_input=self.binarise_input,
             augment=self.augment,
             seed=seed,

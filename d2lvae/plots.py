@@ -67,6 +67,29 @@ def pictures(rows, labels=None, path=None):
     finish(figure, path)
 
 
+def gradients(rows, pictures, labels, path=None):
+    """Rows of signed pictures (N, 1, H, W) below the pictures that they belong to.
+
+    Red is positive, blue negative; each row has its own scale.
+    """
+    figure, axes = plt.subplots(
+        len(rows) + 1, len(pictures), figsize=(0.72 * len(pictures) + 1.2, 0.72 * (len(rows) + 1))
+    )
+    figure.subplots_adjust(left=0.16, right=0.99, bottom=0.02, top=0.98, wspace=0.06, hspace=0.06)
+    for axis, picture in zip(axes[0], pictures):
+        axis.imshow(plane(picture), cmap='gray', vmin=0, vmax=1)
+    for row, line, label in zip(rows, axes[1:], labels):
+        limit = onp.quantile(onp.abs(row), 0.995)
+        for axis, picture in zip(line, row):
+            axis.imshow(plane(picture), cmap='RdBu_r', vmin=-limit, vmax=limit)
+        line[0].text(
+            -0.12, 0.5, label, transform=line[0].transAxes, ha='right', va='center', fontsize=10
+        )
+    for axis in axes.flat:
+        axis.axis('off')
+    finish(figure, path)
+
+
 def curves(statistics, path=None):
     """Every loss term of a run against the epoch, a table with the columns of the statistics."""
     panels = {

@@ -205,14 +205,14 @@ def evaluate(experiment, seed, images, labels=None):
 
 
 def keep_mnist_decoder(experiment, seed, data):
-    """Keep a finished seed's decoder, and its posterior means of the held-out digits, as float16."""
+    """Keep a finished seed's decoder, and its means of the held-out digits, as float16."""
     vae, _ = experiment.load(seed, data.shape)
     means = metrics.reconstructions(vae, to_float(data.held_out_images))[0]
     files.save_weights(vae.decoder, MNIST_DECODER, dtype='float16', means=means)
 
 
 def load_mnist_decoder():
-    """A VAE with the decoder that was kept, its encoder untrained, and the means (10000, 5)."""
+    """A VAE with the kept decoder, its encoder untrained, and the kept means (10000, 5)."""
     vae = initialize(dense_vae((1, 28, 28)), seed=0)
     files.load_weights(vae.decoder, MNIST_DECODER)
     return vae, load_file(MNIST_DECODER)['means'].astype('float32')

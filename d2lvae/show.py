@@ -4,7 +4,7 @@ import inspect
 import textwrap
 
 import pandas as pd
-from IPython.display import Code
+from IPython.display import Code, Image
 
 from d2lvae import catalogue, paths
 from d2lvae.errors import CourseError
@@ -26,7 +26,7 @@ def metrics_table(summaries, metrics):
 
 
 def stored(*folders):
-    """Summaries of finished reference runs by the name of their run; CourseError if one is absent."""
+    """Summaries of finished reference runs by name; CourseError if one is absent."""
     found = {folder.partition('/')[2]: catalogue.summary(folder) for folder in folders}
     for run, summary in found.items():
         if summary is None:
@@ -41,3 +41,8 @@ def training_loss(folder):
     """KL + PBP of a finished reference run, by epoch from 0; the mean over its seeds."""
     statistics = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
     return (statistics['kl'] + statistics['pbp']).groupby(statistics['epoch']).mean()
+
+
+def picture(folder, name):
+    """A stored picture of a finished reference run."""
+    return Image(paths.RESULTS / folder / name)

@@ -28,6 +28,9 @@ class Trainer(d2l.Trainer):
     lr, lr_schedule : float, {'constant', 'cosine'}
         Learning rate of both networks; 'cosine' lets it fall to 0 over the whole run
         (Loshchilov and Hutter 2017, without restarts).
+    beta1 : float
+        Adam's decay of the mean gradient, for both networks; 0.5 is usual where two networks chase
+        each other (Radford et al. 2016).
     disc_weight, pbp_weight : float
         Weights of the adversarial and the pixel-by-pixel loss in combo epochs.
     pbp_decay, pbp_decay_every : float, int
@@ -48,6 +51,7 @@ class Trainer(d2l.Trainer):
         batch_size=64,
         lr=1e-3,
         lr_schedule='constant',
+        beta1=0.9,
         disc_weight=1.0,
         pbp_weight=1.0,
         pbp_decay=1.0,
@@ -91,7 +95,8 @@ class Trainer(d2l.Trainer):
             )
         model.trainer = self
         self.model = model
-        self.vae_optim, self.disc_optim = adam(model), disc and adam(disc)
+        self.vae_optim = adam(model, self.beta1)
+        self.disc_optim = disc and adam(disc, self.beta1)
 
     def fit(self, model, data, disc=None, store=None):
         """Train, from where `store` left off if it is given; see `experiment.Checkpoint`."""
@@ -226,13 +231,14 @@ class Trainer(d2l.Trainer):
         }
 
 
-def adam(net):
+def adam(net, beta1=0.9):
     """Adam (Kingma and Ba 2015) for a network's parameters.
 
     They go in as a list: of a dictionary, Gluon's Trainer sorts the keys, in which Gluon counts all
     layers made so far, so that the order of the saved states would change from process to process.
     """
-    return gluon.Trainer(list(net.collect_params().values()), 'adam', kvstore=None)
+    parameters = list(net.collect_params().values())
+    return gluon.Trainer(parameters, 'adam', {'beta1': beta1}, kvstore=None)
 
 
 def gradient(loss, logits):

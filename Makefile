@@ -1,0 +1,72 @@
+# Every target sets up what it needs: .venv from requirements.txt, and MNIST in data/.
+
+# Scripts in a virtual environment hold its path, so a moved or copied one is made anew.
+READY := .venv/.ready-$(shell pwd | cksum | cut -d' ' -f1)
+IS_PYTHON_311 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
+# As conftest.py has it: outputs that are committed must be those that the tests find again.
+AS_IN_TESTS := env -u MPLBACKEND PYTHONHASHSEED=0 OMP_NUM_THREADS=1 MXNET_CPU_WORKER_NTHREADS=1
+KEPT := {'kernelspec', ('language_info', 'name')}
+CHAPTERS := notebooks/*.ipynb tests/chapter_template.ipynb
+
+.PHONY: help run test lab chapters lint clean data
+.NOTPARALLEL:  # two trainings at once would only fight for the cores
+
+help:
+	@echo 'make run       execute the chapters into runs/course/, with a report and a table'
+	@echo 'make test      unit tests, and every chapter against its stored outputs'
+	@echo 'make lab       open the chapters in JupyterLab'
+	@echo 'make chapters  execute the chapters in place, ready to be committed'
+	@echo 'make lint      check the code and the chapters with ruff'
+	@echo 'make clean     delete .venv, caches and runs/course/; data and other runs stay'
+
+run: data
+	@.venv/bin/python -m d2lvae course
+
+test: data
+	@.venv/bin/pytest --nbval
+
+lab: data
+	@.venv/bin/jupyter lab notebooks
+
+chapters: data
+	@$(AS_IN_TESTS) .venv/bin/jupyter nbconvert --to notebook --inplace --execute \
+	    --ClearMetadataPreprocessor.enabled=True \
+	    --ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
+	    --ClearMetadataPreprocessor.preserve_nb_metadata_mask="$(KEPT)" \
+	    $(CHAPTERS)
+
+lint: $(READY)
+	@.venv/bin/ruff check d2lvae tests notebooks conftest.py
+	@.venv/bin/ruff format --check d2lvae tests notebooks conftest.py
+
+clean:
+	@rm -rf .venv d2lvae.egg-info .pytest_cache .ruff_cache runs/course
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+data: $(READY)
+	@.venv/bin/python -m d2lvae data >/dev/null
+
+# The stamp comes last: an environment without it was left half made, and is begun anew.
+$(READY): requirements.txt pyproject.toml
+	@[ "$$(uname -sm)" = 'Linux x86_64' ] || { echo 'MXNet 1.9.1 and the other pinned packages' \
+	    'are for Linux on x86_64: use such a machine, or a container on one.' >&2; exit 1; }
+	@for python in python3.11 python3; do \
+	    $$python -c '$(IS_PYTHON_311)' 2>/dev/null && break; \
+	    python=; \
+	done; \
+	[ "$$python" ] || { echo 'Python 3.11 was not found, and MXNet 1.9.1 with NumPy 1.23.5 works' \
+	    'with no other: install it so that python3.11 is on the PATH, and repeat.' >&2; exit 1; }; \
+	[ -e $@ ] || $$python -m venv --clear .venv || { echo 'The virtual environment .venv was not' \
+	    'made: install what the lines above ask for (on Debian and Ubuntu python3.11-venv), and' \
+	    'repeat.' >&2; exit 1; }
+	@echo 'Setting up .venv, once: a minute or a few, and 1 GB of disk.'
+	@rm -f $@
+	@.venv/bin/pip install -qq --disable-pip-version-check -r requirements.txt && \
+	.venv/bin/pip install -qq --disable-pip-version-check --no-deps -e . || { \
+	    echo 'The packages were not installed: mend what the lines above name (the network, a' \
+	    'full disk), and repeat.' >&2; exit 1; }
+	@.venv/bin/python -c 'import d2lvae' || { echo 'MXNet does not load: install the system' \
+	    'library that the line above names (on Debian and Ubuntu libgomp1 or libquadmath0), and' \
+	    'repeat.' >&2; exit 1; }
+	@touch $@

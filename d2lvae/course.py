@@ -1,0 +1,125 @@
+"""The whole course in one go: every chapter executed, one table of its runs, one report."""
+
+import json
+import logging
+import os
+import sys
+import time
+
+import nbformat
+import pandas as pd
+import papermill
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_markdown_cell, new_notebook
+from traitlets.config import Config
+
+from d2lvae import files, paths, tables
+from d2lvae.errors import CourseError
+
+TITLE = 'Learned losses: the executed course'
+ENCRYPTED = Config(KernelManager={'transport_encryption': 'auto'})  # or every kernel warns
+CAPTION = (
+    'Held-out numbers of the small runs that the chapters made on this machine, means and '
+    '95 % intervals over their seeds:'
+)
+
+
+def run_course(
+    notebooks=paths.NOTEBOOKS, results=paths.RUNS / 'results', output=paths.RUNS / 'course'
+):
+    """Execute every chapter into `output`, and write the report beside the executed copies.
+
+    Nothing of the repository is changed. The table holds every smoke run in `results`, because a
+    chapter that finds its runs finished does not make them again.
+
+    Raises
+    ------
+    CourseError
+        At the end, with the chapters that failed and why; the others are executed all the same.
+    """
+    chapters = sorted(notebooks.glob('*.ipynb'))
+    if not chapters:
+        raise CourseError(f'{notebooks} holds no chapter: restore the folder from git.')
+    output.mkdir(parents=True, exist_ok=True)
+    copies = [output / chapter.name for chapter in chapters]
+    failures = {}
+    for chapter, copy in zip(chapters, copies):
+        start = time.monotonic()
+        reason = execute(chapter, copy)
+        print(f'{chapter.stem}: {reason or "done"}, {time.monotonic() - start:.0f} s', flush=True)
+        if reason:
+            failures[chapter.stem] = reason
+    table = held_out_table(results)
+    shown = table.to_string(index=False) if len(table) else 'none, as no chapter made a run.'
+    print(f'\n{CAPTION}\n\n{shown}\n')
+    page = report([copy for copy in copies if copy.exists()], table, failures)
+    files.write_whole(output / 'report.html', page.encode())
+    print(f'Report: {output / "report.html"}\nExecuted chapters: {output}')
+    if failures:
+        raise CourseError(
+            f'Failed: {sentence(failures)}. The executed copies in {output} show where.'
+        )
+
+
+def execute(chapter, copy):
+    """Execute a chapter into `copy`, which a failure leaves with the error; its reason, or None."""
+    os.environ.pop('MPLBACKEND', None)  # a kernel would draw nothing with a backend of the user's
+    copy.unlink(missing_ok=True)
+    try:
+        papermill.execute_notebook(
+            chapter,
+            copy,
+            kernel_name='python3',
+            cwd=chapter.parent,
+            progress_bar=sys.stderr.isatty(),
+            config=ENCRYPTED,
+        )
+    except papermill.PapermillExecutionError as e:
+        return one_line(f'{e.ename}: {e.evalue}')
+    except Exception as e:  # a dead kernel, a damaged file: each library has classes of its own
+        return one_line(f'{type(e).__name__}: {e}')
+
+
+def one_line(text):
+    return ' '.join(text.split())
+
+
+def sentence(failures):
+    return '; '.join(f'{name} ({reason})' for name, reason in failures.items())
+
+
+def held_out_table(results):
+    """The held-out columns of the README's table, a row for each smoke run in `results`."""
+    columns = {head: column for head, column in tables.COLUMNS.items() if head != 'train loss'}
+    rows = []
+    for path in sorted(results.glob('[!.]*/[!.]*/summary.json')):
+        summary = json.loads(path.read_text())
+        if summary['scale'] == 'smoke':
+            numbers = [tables.number(summary['metrics'], *column) for column in columns.values()]
+            rows.append([summary['run'], len(summary['seeds']), *numbers])
+    return pd.DataFrame(rows, columns=['run', 'seeds', *columns])
+
+
+def report(copies, table, failures):
+    """One HTML page: the table, links, and every executed chapter with its pictures inside.
+
+    Only the typesetting of the equations is fetched when the page is read.
+    """
+    links = [f'- [{copy.stem}](#{copy.stem})' for copy in copies]
+    failed = [f'**Failed: {sentence(failures)}.**'] if failures else []
+    head = [
+        f'# {TITLE}',
+        *failed,
+        '\n'.join(links),
+        CAPTION,
+        tables.markdown_table(list(table), table.values.tolist()),
+    ]
+    cells = [new_markdown_cell(text) for text in head]
+    for copy in copies:
+        cells.append(new_markdown_cell(f'<a id="{copy.stem}"></a>'))
+        cells += nbformat.read(copy, as_version=4).cells
+    for i, cell in enumerate(cells):
+        cell.id = f'cell-{i}'  # ids of two chapters can be the same
+    logging.getLogger('traitlets').setLevel(logging.ERROR)  # or it misses a text for each figure
+    book = new_notebook(cells=cells, metadata={'title': TITLE, 'language_info': {'name': 'python'}})
+    return HTMLExporter().from_notebook_node(book)[0]

@@ -1,0 +1,556 @@
+"""Every metric on a case whose answer is known without it."""
+
+import json
+import math
+
+import numpy as onp
+import pytest
+from mxnet import np
+from scipy import integrate, linalg, ndimage, stats
+
+from d2lvae import metrics
+from d2lvae.data import MNIST, to_float
+from d2lvae.features import load_digit_classifier
+from d2lvae.metrics import (
+    active_units,
+    frechet_distance,
+    held_out_metrics,
+    log_likelihood,
+    mean_ci95,
+    noise_control,
+    prior_samples,
+    psnr,
+    reconstructions,
+    sharpness,
+    sliced_wasserstein,
+    spectrum_distance,
+    ssim,
+)
+from d2lvae.vae import dense_vae, initialize
+
+
+def random_pictures(*shape, low=0.0, high=1.0):
+    return onp.random.default_rng(0).uniform(low, high, shape).astype('float32')
+
+
+def constant(value, *shape):
+    return onp.full(shape, value, 'float32')
+
+
+@pytest.fixture(scope='module')
+def mnist():
+    return MNIST()
+
+
+@pytest.fixture(scope='module')
+def digits(mnist):
+    return to_float(mnist.held_out_images[:500])
+
+
+@pytest.fixture(scope='module')
+def training_digits(mnist):
+    return to_float(mnist.train_images[:500])
+
+
+@pytest.fixture(scope='module')
+def classifier():
+    return load_digit_classifier()
+
+
+def out_of_focus(X, sd):
+    return ndimage.gaussian_filter(X, (0, 0, sd, sd))
+
+
+# PSNR, SSIM, sharpness, spectrum
+
+
+def test_psnr_is_the_mean_of_each_pictures_own():
+    X = constant(0.5, 2, 1, 8, 8)
+    X_hat = X + onp.array([0.1, 0.01], 'float32')[:, None, None, None]
+    assert psnr(X, X_hat) == pytest.approx((20 + 40) / 2, abs=1e-3)
+
+
+def test_psnr_of_a_perfect_copy_is_infinite():
+    X = random_pictures(2, 1, 8, 8)
+    assert psnr(X, X) == math.inf
+
+
+def test_ssim_of_constant_pictures():
+    a, b, c = 0.2, 0.6, 0.01**2  # no variance, so that only the luminance term is left
+    expected = (2 * a * b + c) / (a**2 + b**2 + c)
+    assert ssim(constant(a, 3, 1, 9, 9), constant(b, 3, 1, 9, 9)) == pytest.approx(expected)
+
+
+def test_ssim_uses_a_window_of_seven_and_every_channel():
+    X = random_pictures(1, 3, 7, 7)
+    X_hat = X.copy()
+    X_hat[:, 1] = random_pictures(1, 1, 7, 7)[:, 0] ** 2
+    x, y = X[0, 1].astype('float64'), X_hat[0, 1].astype('float64')  # one window fills them
+    (vx, cov), (_, vy) = onp.cov(x.ravel(), y.ravel())
+    green = (2 * x.mean() * y.mean() + 1e-4) * (2 * cov + 9e-4)
+    green /= (x.mean() ** 2 + y.mean() ** 2 + 1e-4) * (vx + vy + 9e-4)
+    assert ssim(X, X_hat) == pytest.approx((2 + green) / 3, abs=1e-5)
+
+
+def test_sharpness_of_an_impulse():
+    X = constant(0, 2, 1, 5, 5)
+    X[0, 0, 2, 2] = 1  # its Laplacian: one -4, four 1 and four 0, with mean 0
+    assert sharpness(X) == pytest.approx((16 + 4) / 9 / 2)
+
+
+def test_sharpness_weighs_channels_by_luminance():
+    for channel, weight in enumerate((0.2989, 0.587, 0.114)):
+        X = constant(0, 1, 3, 5, 5)
+        X[0, channel, 2, 2] = 1
+        assert sharpness(X) == pytest.approx(weight**2 * 20 / 9, rel=1e-5)
+
+
+def test_sharpness_counts_no_edge_at_the_frame():
+    assert sharpness(constant(1, 1, 1, 6, 6)) == 0
+    ramp = onp.broadcast_to(onp.linspace(0, 1, 6, dtype='float32'), (1, 1, 6, 6))
+    assert sharpness(ramp) == pytest.approx(0, abs=1e-12)
+
+
+def test_spectrum_distance_of_a_scaled_set():
+    X = random_pictures(20, 3, 16, 12)
+    assert spectrum_distance(X, X) == 0
+    assert spectrum_distance(X, 0.5 * X) == pytest.approx(2 * math.log(2), abs=1e-4)
+
+
+def test_spectrum_distance_sees_one_ring():
+    X = random_pictures(20, 1, 28, 28, low=0.3, high=0.7)
+    frequency = onp.fft.fftfreq(28) * 28
+    radius = onp.rint(onp.hypot(frequency[:, None], frequency))
+    weights = onp.where(radius == 5, 0.5, 1)
+    X_hat = onp.fft.ifft2(onp.fft.fft2(X) * weights).real.astype('float32')
+    assert spectrum_distance(X, X_hat) == pytest.approx(2 * math.log(2) / 15, abs=1e-4)
+
+
+def test_spectrum_distance_compares_sets_and_not_pairs():
+    X = random_pictures(20, 1, 16, 16)
+    assert spectrum_distance(X, X[::-1]) == pytest.approx(0, abs=1e-5)
+
+
+# Sliced Wasserstein distance
+
+
+def test_swd_of_a_set_from_itself_is_zero(digits):
+    assert sliced_wasserstein(digits, digits) == 0
+
+
+def test_swd_in_closed_form():
+    """Flat pictures, so that a projection is u * sum(d): two values of u against a uniform u."""
+    num, root3 = 4000, math.sqrt(3)
+    shape = (num, 1, 14, 14)
+    order = onp.random.default_rng(0).permutation(num)[:, None, None, None]
+    two = onp.broadcast_to((order % 2).astype('float32'), shape)
+    uniform = onp.broadcast_to(((order + 0.5) / num).astype('float32'), shape)
+    # Sum of a random unit vector of 49 numbers: 7 times one of its coordinates.
+    direction = 7 * math.gamma(24.5) / math.sqrt(math.pi) / math.gamma(25)
+    between = integrate.quad(lambda t: abs(1 - root3 * t), 0, 1, points=[1 / root3])[0]
+    assert sliced_wasserstein(two, uniform) == pytest.approx(between * direction, rel=0.1)
+
+
+def test_swd_orders_sets_by_what_they_lost(digits, training_digits):
+    floor = sliced_wasserstein(digits, training_digits)
+    slightly, strongly = (sliced_wasserstein(digits, out_of_focus(digits, sd)) for sd in (0.7, 1.5))
+    assert floor < slightly < strongly
+
+
+def test_swd_is_a_mean_over_seeded_projections(digits, training_digits):
+    a, again, b = (sliced_wasserstein(digits, training_digits, seed) for seed in (0, 0, 1))
+    assert a == again != b
+    assert a == pytest.approx(b, rel=0.3)
+
+
+def test_swd_is_blind_to_contrast(digits):
+    assert sliced_wasserstein(digits, 0.5 * digits) == pytest.approx(0, abs=1e-5)
+
+
+def test_swd_normalises_every_channel(digits):
+    X = onp.concatenate([digits, digits[::-1], digits], axis=1)
+    tinted = X * onp.array([1, 0.1, 0.5], 'float32')[:, None, None]
+    assert sliced_wasserstein(X, tinted) == pytest.approx(0, abs=1e-5)
+    assert sliced_wasserstein(X, X[:, [1, 0, 2]]) > 1e-3  # which channel it is does count
+
+
+def test_swd_looks_at_every_level():
+    X = random_pictures(300, 1, 28, 28, low=0.4, high=0.6)
+    checkerboard = onp.where(onp.indices((28, 28)).sum(axis=0) % 2, 0.2, -0.2).astype('float32')
+    brightness = random_pictures(300, 1, 1, 1, low=-0.4, high=0.4)
+    fine, coarse = metrics.laplacian_pyramid(X)
+    for X_hat, same in ((X + checkerboard, coarse), (X + brightness, fine)):
+        level = metrics.laplacian_pyramid(X_hat)[0 if same is fine else 1]
+        onp.testing.assert_allclose(level[..., 4:-4, 4:-4], same[..., 4:-4, 4:-4], atol=1e-5)
+        assert sliced_wasserstein(X, X_hat) > 0.05
+
+
+@pytest.mark.parametrize('side, sides', [(28, [28, 14]), (64, [64, 32, 16]), (27, [27])])
+def test_pyramid_halves_down_to_fourteen_and_keeps_everything(side, sides):
+    X = random_pictures(2, 3, side, side)
+    levels = metrics.laplacian_pyramid(X)
+    assert [level.shape[-1] for level in levels] == sides
+    whole = levels.pop()
+    for level in reversed(levels):
+        whole = level + metrics.enlarged(whole, level.shape)
+    onp.testing.assert_allclose(whole, X, atol=1e-6)
+
+
+# The noise control
+
+
+def test_noise_control_has_the_sharpness_asked_for(digits):
+    for X in (out_of_focus(digits, 1), onp.repeat(out_of_focus(digits, 1), 3, axis=1)):
+        noisy = noise_control(X, 0.1)
+        assert sharpness(noisy) == pytest.approx(0.1, rel=1e-4)
+        assert noisy.min() >= 0 and noisy.max() <= 1 and noisy.dtype == 'float32'
+
+
+def test_noise_control_adds_white_grey_noise():
+    noise = noise_control(constant(0.5, 50, 3, 28, 28), 0.02) - 0.5
+    assert noise.std() == pytest.approx(math.sqrt(0.02 / 20), rel=0.02)  # 1 + 1 + 1 + 1 + 16
+    onp.testing.assert_array_equal(noise[:, 0], noise[:, 2])
+    neighbours = onp.corrcoef(noise[..., 1:].ravel(), noise[..., :-1].ravel())[0, 1]
+    assert abs(neighbours) < 0.02
+
+
+def test_noise_control_leaves_a_sharper_picture_alone(digits):
+    assert noise_control(digits, 0.5 * sharpness(digits)) is digits
+
+
+def test_noise_control_says_if_noise_cannot_reach_it(digits):
+    with pytest.raises(ValueError, match='does not reach'):
+        noise_control(digits, 15)
+
+
+def test_white_noise_loses_against_real_detail(digits):
+    blurry = out_of_focus(digits, 1.5)
+    sharpened = blurry + 0.7 * (digits - blurry)
+    noisy = noise_control(blurry, sharpness(sharpened))
+    assert ssim(digits, noisy) < ssim(digits, sharpened) - 0.1
+    assert spectrum_distance(digits, noisy) > 2 * spectrum_distance(digits, sharpened)
+    assert sliced_wasserstein(digits, noisy) > 2 * sliced_wasserstein(digits, sharpened)
+
+
+# Frechet distance, active units, intervals
+
+
+def features_with(mean, cov, num=400):
+    """Random rows with exactly this mean and covariance."""
+    rows = onp.random.default_rng(0).standard_normal((num, len(mean)))
+    rows -= rows.mean(axis=0)
+    rows = rows @ linalg.inv(linalg.cholesky(onp.cov(rows, rowvar=False)))
+    return mean + rows @ linalg.sqrtm(cov).real
+
+
+def test_frechet_distance_of_independent_gaussians():
+    a = features_with([0, 1, 2], onp.diag([1.0, 4.0, 9.0]))
+    b = features_with([3, 1, -2], onp.diag([4.0, 1.0, 9.0]))
+    assert frechet_distance(a, b) == pytest.approx(9 + 16 + (1 - 2) ** 2 + (2 - 1) ** 2)
+
+
+def test_frechet_distance_of_correlated_gaussians():
+    cov_a, cov_b = onp.array([[2, 1], [1, 1]]), onp.array([[1, -0.9], [-0.9, 3]])
+    expected = onp.trace(cov_a + cov_b - 2 * linalg.sqrtm(cov_a @ cov_b)).real
+    found = frechet_distance(features_with([0, 0], cov_a), features_with([0, 0], cov_b))
+    assert found == pytest.approx(expected)
+    assert frechet_distance(features_with([0, 0], cov_a), features_with([0, 0], cov_a)) < 1e-6
+
+
+def test_frechet_distance_stands_dead_features():
+    a = features_with([0, 1], onp.eye(2)).astype('float32')
+    b = features_with([1, 1], 4 * onp.eye(2)).astype('float32')
+    dead = onp.zeros((len(a), 3), 'float32')
+    found = frechet_distance(onp.hstack([a, dead]), onp.hstack([b, dead]))
+    assert found == pytest.approx(frechet_distance(a, b)) == pytest.approx(1 + 2, rel=1e-3)
+
+
+def test_frechet_distance_refuses_what_is_not_finite():
+    a = onp.ones((4, 2))
+    with pytest.raises(ValueError):
+        frechet_distance(a, a * onp.nan)
+
+
+def test_active_units_by_the_variance_of_the_mean():
+    signs = onp.tile([1.0, -1.0], 50)[:, None]
+    assert active_units(5 + signs * [0.2, 0.11, 0.09, 0]) == 2
+
+
+def test_mean_ci95_is_students_interval():
+    values = [1.0, 2.0, 6.0]
+    found = mean_ci95(onp.array(values, 'float32'))
+    low, high = stats.t.interval(0.95, 2, loc=3, scale=stats.sem(values))
+    assert found == {'mean': 3, 'ci95': pytest.approx((high - low) / 2), 'values': values}
+    assert mean_ci95([1, 2, 3])['ci95'] == pytest.approx(4.302653 / math.sqrt(3))
+
+
+def test_mean_ci95_of_one_seed_has_no_interval():
+    assert json.loads(json.dumps(mean_ci95([2]))) == {'mean': 2, 'ci95': None, 'values': [2]}
+
+
+# Log-likelihood
+
+
+class LinearVAE:
+    """One latent, logits slope * z + offset, the same posterior for every picture."""
+
+    latents, pbp_loss = 1, 'bce'
+
+    def __init__(self, slope, offset, mu=0.0, log_var=0.0):
+        self.slope, self.offset = onp.float32(slope), onp.float32(offset)
+        self.mu, self.log_var, self.seen = mu, log_var, []
+
+    def encode(self, X):
+        self.seen.append(X.asnumpy())
+        return np.full((len(X), 1), self.mu), np.full((len(X), 1), self.log_var)
+
+    def decode(self, z):
+        logits = z * np.array(self.slope.ravel()) + np.array(self.offset.ravel())
+        return logits.reshape(len(z), *self.slope.shape)
+
+
+def log_bernoulli(X, logits):
+    return (X * logits - onp.logaddexp(0, logits)).sum(axis=(1, 2, 3))
+
+
+def binary_pictures(*shape):
+    return (random_pictures(*shape) < 0.4).astype('float32')
+
+
+def test_log_likelihood_is_exact_if_the_decoder_ignores_z():
+    X, offset = binary_pictures(5, 1, 4, 4), random_pictures(1, 4, 4, low=-3, high=3)
+    expected = log_bernoulli(X, offset).mean()
+    ignoring = LinearVAE(0 * offset, offset)
+    assert log_likelihood(ignoring, X, num_samples=3) == pytest.approx(expected, abs=1e-4)
+    elsewhere = LinearVAE(0 * offset, offset, mu=0.4, log_var=-0.3)
+    assert log_likelihood(elsewhere, X, num_samples=5000) == pytest.approx(expected, abs=0.03)
+
+
+def test_log_likelihood_agrees_with_quadrature_over_one_latent():
+    X = binary_pictures(3, 1, 3, 3)
+    slope, offset = onp.split(random_pictures(2, 1, 3, 3, low=-2, high=2), 2)
+    slope, offset = slope[0], offset[0]
+    z = onp.linspace(-9, 9, 4001)[:, None, None, None]
+    expected = onp.mean([
+        math.log(integrate.simpson(
+            onp.exp(log_bernoulli(x, slope * z + offset)) * stats.norm.pdf(z.ravel()), z.ravel()))
+        for x in X])  # fmt: skip
+    vae = LinearVAE(slope, offset, mu=0.3, log_var=0.2)
+    assert log_likelihood(vae, X, num_samples=20000) == pytest.approx(expected, abs=0.02)
+    assert log_likelihood(vae, X, num_samples=1) < expected - 0.1  # the bound rises with K
+
+
+def test_log_likelihood_stands_huge_logits():
+    X = binary_pictures(3, 1, 4, 4)
+    certain = LinearVAE(0 * X[0], 300 * (2 * X[0] - 1))
+    assert log_likelihood(certain, X[:1], num_samples=2) == pytest.approx(0, abs=1e-4)
+    wrong = 300 * (X[1] != X[0]).sum()
+    assert log_likelihood(certain, X[1:2], num_samples=2) == pytest.approx(-wrong, rel=1e-4)
+
+
+def test_log_likelihood_binarises_once_by_the_seed():
+    X = constant(0.3, 40, 1, 8, 8)
+    seen = []
+    for num_samples, seed in ((1, 0), (7, 0), (1, 1)):
+        vae = LinearVAE(X[0], X[0])
+        log_likelihood(vae, X, num_samples, seed)
+        seen.append(onp.concatenate(vae.seen))
+    assert set(onp.unique(seen[0])) == {0, 1}
+    assert seen[0].mean() == pytest.approx(0.3, abs=0.03)
+    onp.testing.assert_array_equal(seen[0], seen[1])
+    assert (seen[0] != seen[2]).any()
+
+
+def test_log_likelihood_does_not_depend_on_the_chunks(monkeypatch):
+    X = binary_pictures(7, 1, 4, 4)
+    vae = LinearVAE(X[0], X[1], mu=0.2)
+    whole = log_likelihood(vae, X, num_samples=5)
+    monkeypatch.setattr(metrics, 'CHUNK', 3 * 5 * 16)
+    assert log_likelihood(vae, X, num_samples=5) == pytest.approx(whole, abs=1e-5)
+    assert [len(seen) for seen in vae.seen] == [7, 3, 3, 1]
+
+
+def test_log_likelihood_is_for_binary_pixels_only():
+    vae = LinearVAE(constant(0, 1, 4, 4), constant(0, 1, 4, 4))
+    vae.pbp_loss = 'l2'
+    with pytest.raises(ValueError, match='l2'):
+        log_likelihood(vae, binary_pictures(2, 1, 4, 4))
+
+
+# All of them
+
+
+class PixelVAE:
+    """A VAE without loss: one latent for every pixel, the posterior's mean its logit."""
+
+    latents, pbp_loss = 784, 'l2'
+
+    def __init__(self, sd):
+        self.log_var = 2 * math.log(sd)
+
+    def encode(self, X):
+        X = np.clip(X, 1e-3, 1 - 1e-3).reshape(len(X), -1)
+        mu = np.log(X) - np.log(1 - X)
+        return mu, np.full(mu.shape, self.log_var)
+
+    def sample(self, mu, log_var, eps):
+        return mu + np.exp(0.5 * log_var) * eps
+
+    def decode(self, z):
+        return z.reshape(-1, 1, 28, 28)
+
+
+POSTERIOR_NAMES = {'psnr', 'ssim', 'sharpness', 'sharpness_ratio', 'spectrum_distance'}
+NAMES = (
+    {'kl', 'pbp', 'held_out_loss', 'sharpness_real', 'active_units', 'sample_sharpness_ratio'}
+    | POSTERIOR_NAMES
+    | {f'{name}_sampled' for name in POSTERIOR_NAMES}
+    | {'swd_reconstructions', 'swd_samples'}
+)
+CONTROL_NAMES = {'control_psnr', 'control_ssim', 'control_swd', 'control_spectrum_distance'}
+FRECHET_NAMES = {'frechet_reconstructions', 'frechet_samples', 'frechet_floor'}
+
+
+@pytest.fixture(scope='module')
+def found(mnist, digits, training_digits, classifier):
+    """All numbers of a VAE that reproduces every picture from the posterior's mean."""
+    labels, control = mnist.held_out_labels[:500], out_of_focus(digits, 1)
+    return held_out_metrics(PixelVAE(2), digits, labels, control, classifier, training_digits)
+
+
+def test_all_names_of_the_contract_are_there(found):
+    expected = NAMES | CONTROL_NAMES | FRECHET_NAMES
+    assert set(found) == expected | {'swd_floor', 'digit_accuracy', 'control_digit_accuracy'}
+    assert all(type(value) is float for value in found.values())
+
+
+def test_a_perfect_vae_has_perfect_numbers(found, mnist, digits, classifier):
+    assert found['psnr'] > 55 and found['ssim'] > 0.99
+    assert found['sharpness_ratio'] == pytest.approx(1, abs=0.01)
+    assert found['sharpness'] == pytest.approx(found['sharpness_real'], rel=0.01)
+    assert found['sharpness_real'] == sharpness(digits)
+    assert found['spectrum_distance'] < 0.01
+    assert found['swd_reconstructions'] < 0.2 * found['swd_floor']
+    assert found['frechet_reconstructions'] < 0.2 * found['frechet_floor']
+    real = classifier.accuracy(digits, mnist.held_out_labels[:500])
+    assert found['digit_accuracy'] == pytest.approx(real, abs=0.005)
+
+
+def test_samples_without_structure_are_far_from_the_floor(found):
+    assert found['swd_samples'] > 3 * found['swd_floor']
+    assert found['frechet_samples'] > 3 * found['frechet_floor']
+    assert found['sample_sharpness_ratio'] == pytest.approx(
+        sharpness(prior_samples(PixelVAE(2), 500)) / found['sharpness_real']
+    )
+
+
+def test_loss_terms_and_sampled_numbers_come_from_the_same_sampled_z(found, digits):
+    mu, kl, pbp, X_hat, X_sampled = reconstructions(PixelVAE(2), digits)
+    assert pbp == pytest.approx(((digits - X_sampled) ** 2).sum(axis=(1, 2, 3)).mean(), rel=1e-4)
+    by_hand = 0.5 * (4 + mu**2 - 1 - math.log(4)).sum(axis=1).mean()
+    assert kl == pytest.approx(by_hand, rel=1e-4)
+    assert (found['kl'], found['pbp'], found['held_out_loss']) == (kl, pbp, kl + pbp)
+    assert found['psnr_sampled'] == psnr(digits, X_sampled) < psnr(digits, X_hat) == found['psnr']
+    assert found['ssim_sampled'] == ssim(digits, X_sampled)
+    assert found['sharpness_ratio_sampled'] == sharpness(X_sampled) / sharpness(digits)
+
+
+def test_posterior_noise_is_standard_normal(digits):
+    mu, *_, X_sampled = reconstructions(PixelVAE(2), digits)
+    z = onp.log(X_sampled.astype('float64')) - onp.log1p(-X_sampled.astype('float64'))
+    eps = (z.reshape(mu.shape) - mu)[abs(mu) < 3] / 2  # elsewhere float32 loses the sigmoid's tail
+    assert eps.mean() == pytest.approx(0, abs=0.02) and eps.std() == pytest.approx(1, abs=0.02)
+
+
+def test_prior_samples_are_standard_normal_by_the_seed():
+    samples = prior_samples(PixelVAE(2), 300).astype('float64')
+    z = onp.log(samples) - onp.log1p(-samples)
+    assert z.mean() == pytest.approx(0, abs=0.02) and z.std() == pytest.approx(1, abs=0.02)
+    onp.testing.assert_array_equal(samples, prior_samples(PixelVAE(2), 300))
+    assert (samples != prior_samples(PixelVAE(2), 300, seed=1)).any()
+
+
+def test_the_control_is_as_sharp_as_the_reconstructions(found, mnist, digits, classifier):
+    noisy = noise_control(out_of_focus(digits, 1), found['sharpness'])
+    assert sharpness(noisy) == pytest.approx(found['sharpness'], rel=1e-4)
+    assert found['control_psnr'] == psnr(digits, noisy) < found['psnr']
+    assert found['control_ssim'] == ssim(digits, noisy) < found['ssim']
+    assert found['control_swd'] > found['swd_reconstructions']
+    assert found['control_spectrum_distance'] > found['spectrum_distance']
+    right = classifier.accuracy(noisy, mnist.held_out_labels[:500])
+    assert found['control_digit_accuracy'] == right > 0.5
+
+
+def test_the_floor_is_real_against_real(found, digits, training_digits, classifier):
+    real, reference = classifier.features(digits), classifier.features(training_digits)
+    assert found['swd_floor'] == sliced_wasserstein(digits, training_digits)
+    assert found['frechet_floor'] == frechet_distance(real, reference)
+
+
+def test_numbers_are_left_out_that_do_not_apply(digits):
+    vae = initialize(dense_vae((1, 28, 28), 2, 1, 16), seed=0)
+    X = digits[:60]
+    assert set(held_out_metrics(vae, X, log_likelihood_samples=2)) == NAMES | {'log_likelihood'}
+    assert set(held_out_metrics(vae, X, log_likelihood_samples=0)) == NAMES
+    vae.pbp_loss = 'l2'
+    assert set(held_out_metrics(vae, X)) == NAMES
+
+
+def test_numbers_of_a_hybridized_vae_do_not_depend_on_batches(digits, monkeypatch):
+    vae = initialize(dense_vae((1, 28, 28), 2, 1, 16), seed=0)
+    whole = held_out_metrics(vae, digits[:60], log_likelihood_samples=5)
+    assert whole == held_out_metrics(vae, digits[:60], log_likelihood_samples=5)
+    monkeypatch.setattr(metrics, 'BATCH', 25)
+    found = held_out_metrics(vae, digits[:60], log_likelihood_samples=5)
+    assert found == pytest.approx(whole, rel=1e-3)
+    onp.testing.assert_allclose(
+        reconstructions(vae, digits[:60])[3],
+        vae.reconstruct(np.array(digits[:60])).asnumpy(),
+        atol=1e-6,
+    )
+
+
+# What is refused
+
+
+@pytest.mark.parametrize('metric', [psnr, ssim, spectrum_distance, sliced_wasserstein])
+@pytest.mark.parametrize(
+    'wrong, message',
+    [
+        (onp.zeros((4, 1, 16, 16), 'uint8'), 'uint8'),
+        (constant(-0.5, 4, 1, 16, 16), r'in \[0, 1\]'),
+        (constant(onp.nan, 4, 1, 16, 16), r'in \[0, 1\]'),
+        (constant(0, 4, 16, 16), r'\(4, 16, 16\)'),
+        (constant(0, 4, 16, 16, 1), r'\(4, 16, 16, 1\)'),
+        (constant(0, 4, 3, 16, 16), 'compared'),
+    ],
+)
+def test_wrong_pictures_are_refused(metric, wrong, message):
+    X = random_pictures(4, 1, 16, 16)
+    with pytest.raises(ValueError, match=message):
+        metric(X, wrong)
+    with pytest.raises(ValueError, match=message):
+        metric(wrong, X)
+
+
+@pytest.mark.parametrize('metric', [psnr, ssim, sliced_wasserstein])
+def test_sets_of_different_size_are_refused(metric):
+    X = random_pictures(4, 1, 16, 16)
+    with pytest.raises(ValueError, match='equally many'):
+        metric(X, X[:3])
+
+
+def test_a_reference_of_another_size_is_refused(digits):
+    with pytest.raises(ValueError, match='equally many'):
+        held_out_metrics(PixelVAE(1), digits[:20], reference=digits[:10])
+
+
+def test_single_sets_are_checked_too():
+    bytes_ = onp.zeros((4, 1, 16, 16), 'uint8')
+    for call in (
+        sharpness,
+        lambda X: noise_control(X, 1),
+        lambda X: log_likelihood(PixelVAE(1), X),
+    ):
+        with pytest.raises(ValueError, match='uint8'):
+            call(bytes_)

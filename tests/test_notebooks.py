@@ -1,0 +1,296 @@
+"""The rules that every chapter keeps, and that each of them finds the fault that it is for."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+
+from d2lvae import paths
+
+TEMPLATE = Path(__file__).with_name('chapter_template.ipynb')
+CHAPTERS = sorted(paths.NOTEBOOKS.glob('*.ipynb'))
+MAX_LINES = 15
+MAX_BYTES = 2_000_000
+FIRST, INJECTED = 'parameters', 'injected-parameters'
+# Vector graphics and PDF differ from run to run, and a widget is an empty box without its kernel.
+NOT_SHOWN = ('image/svg+xml', 'application/pdf', 'application/vnd.jupyter.widget-view+json')
+NOTEBOOK_METADATA, CELL_METADATA = {'kernelspec', 'language_info'}, {'tags'}
+MACHINE_PATH = re.compile(
+    r'(?<![\w.:/-])/(home|root|Users|tmp|work|workspace|content|opt|usr|var|mnt|media|srv)/'
+    r'|\b[A-Z]:\\'
+)
+
+
+def complaints(nb):
+    """What is wrong with a notebook, one sentence for each fault."""
+    return [text for rule in RULES for text in rule(nb)]
+
+
+def code_cells(nb):
+    return [cell for cell in nb.cells if cell.cell_type == 'code']
+
+
+def outputs(nb):
+    return [output for cell in code_cells(nb) for output in cell.outputs]
+
+
+def tagged(nb, tag):
+    return [cell for cell in nb.cells if tag in cell.metadata.get('tags', [])]
+
+
+def executed_in_order(nb):
+    counts = [cell.execution_count for cell in code_cells(nb)]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f'The cells were not executed from 1 to {len(counts)}: run `make chapters`.'
+
+
+def parameters_come_first(nb):
+    cells = tagged(nb, FIRST)
+    if len(cells) != 1:
+        yield f'{len(cells)} cells have the tag `{FIRST}`: give it to one.'
+    elif cells[0] is not code_cells(nb)[0]:
+        yield f'The cell `{FIRST}` is not the first code cell: move it up.'
+
+
+def parameters_are_documented(nb):
+    known = papermill.inspect_notebook(nb)
+    for cell in tagged(nb, FIRST):
+        for node in ast.parse(cell.source).body:
+            text = ast.unparse(node)
+            if not (isinstance(node, ast.AnnAssign) and is_literal(node.value)):
+                yield f'`{text}` is no parameter: write `name: type = literal  # what it means`.'
+            elif (name := node.target.id) not in known or not known[name]['help']:
+                yield f'papermill would not explain `{text}`: give it a plain type and a comment.'
+
+
+def is_literal(node):
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
+
+
+def nothing_is_injected(nb):
+    if tagged(nb, INJECTED):
+        yield f'A cell has the tag `{INJECTED}`: delete it, it is of one run of papermill.'
+
+
+def outputs_are_clean(nb):
+    for output in outputs(nb):
+        if output.output_type == 'error':
+            yield f'A cell ends in {output.ename}: mend it, or catch the error and print it.'
+        elif output.get('name') == 'stderr':
+            yield f'A cell writes to stderr: remove the cause of {output.text.strip()[:60]!r}.'
+        data = output.get('data', {})
+        for kind in NOT_SHOWN:
+            if kind in data:
+                yield f'A cell has {kind} as output: draw with d2lvae.plots, without widgets.'
+        if data.get('text/plain', '').startswith('<Figure') and 'image/png' not in data:
+            yield 'A figure has no picture: put `%matplotlib inline` above the first import.'
+
+
+def kernel_is_the_environments(nb):
+    name = nb.metadata.get('kernelspec', {}).get('name')
+    if name != 'python3':
+        yield f'The kernel is {name!r}: choose python3, which every environment has.'
+
+
+def cells_are_short(nb):
+    parameters = tagged(nb, FIRST)  # one on a line, as many as there are
+    for cell in code_cells(nb):
+        if len(cell.source.splitlines()) > MAX_LINES and cell not in parameters:
+            yield f'A cell has more than {MAX_LINES} lines: split {cell.source.splitlines()[0]!r}.'
+
+
+def headings_are_there(nb):
+    text = '\n'.join(cell.source for cell in nb.cells if cell.cell_type == 'markdown')
+    titles = re.findall('^# .*', text, re.MULTILINE)
+    if len(titles) != 1:
+        yield f'There are {len(titles)} headings of level 1: keep one, the title.'
+    for heading in ('Summary', 'Exercises'):
+        if not re.search(f'^## {heading}$', text, re.MULTILINE):
+            yield f'The heading `## {heading}` is missing: close the chapter with it.'
+
+
+def file_is_small(nb):
+    size = len(nbformat.writes(nb).encode())
+    if size > MAX_BYTES:
+        yield f'The file has {size / 1e6:.1f} MB, more than 2: draw fewer or smaller pictures.'
+
+
+def paths_are_of_no_machine(nb):
+    texts = [cell.source for cell in nb.cells]
+    for output in outputs(nb):
+        texts.append(output.get('text', ''))
+        texts += [text for kind, text in output.get('data', {}).items() if kind.startswith('text/')]
+    for text in texts:
+        if found := MACHINE_PATH.search(text):
+            line = text[found.start() :].splitlines()[0][:60]
+            yield f'{line!r} is a path of one machine: use d2lvae.paths, and print no path.'
+
+
+def metadata_are_stripped(nb):
+    extra = set(nb.metadata) - NOTEBOOK_METADATA
+    for cell in nb.cells:
+        extra |= set(cell.metadata) - CELL_METADATA
+    if extra:
+        yield f'The metadata hold {", ".join(sorted(extra))}: run `make chapters`.'
+
+
+RULES = (
+    executed_in_order,
+    parameters_come_first,
+    parameters_are_documented,
+    nothing_is_injected,
+    outputs_are_clean,
+    kernel_is_the_environments,
+    cells_are_short,
+    headings_are_there,
+    file_is_small,
+    paths_are_of_no_machine,
+    metadata_are_stripped,
+)
+
+
+def test_there_are_chapters():
+    assert CHAPTERS, f'{paths.NOTEBOOKS} holds no chapter: restore the folder from git.'
+
+
+@pytest.mark.parametrize('path', [TEMPLATE, *CHAPTERS], ids=lambda path: path.stem)
+def test_a_chapter_keeps_every_rule(path):
+    assert complaints(nbformat.read(path, as_version=4)) == []
+
+
+# Each fault, brought into the template, and a part of the one sentence that must come of it
+
+
+def first_output(kind, **content):
+    def spoil(nb):
+        code_cells(nb)[-1].outputs = [new_output(kind, **content)]
+
+    return spoil
+
+
+def parameter(line):
+    def spoil(nb):
+        tagged(nb, FIRST)[0].source = line
+
+    return spoil
+
+
+def last_markdown(old, new):
+    def spoil(nb):
+        assert old in nb.cells[-1].source
+        nb.cells[-1].source = nb.cells[-1].source.replace(old, new)
+
+    return spoil
+
+
+def last_code(source):
+    def spoil(nb):
+        code_cells(nb)[-1].source = source
+
+    return spoil
+
+
+def not_executed(nb):
+    code_cells(nb)[-1].execution_count = None
+
+
+def executed_twice(nb):
+    code_cells(nb)[0].execution_count = 7
+
+
+def no_parameters(nb):
+    code_cells(nb)[0].metadata = {}
+
+
+def parameters_twice(nb):
+    code_cells(nb)[1].metadata.tags = [FIRST]
+    code_cells(nb)[1].source = code_cells(nb)[0].source
+
+
+def parameters_late(nb):
+    late = code_cells(nb)[0]
+    nb.cells.remove(late)
+    nb.cells.append(late)
+    for count, cell in enumerate(code_cells(nb), start=1):
+        cell.execution_count = count
+
+
+def injected(nb):
+    count = len(code_cells(nb)) + 1
+    nb.cells.append(new_code_cell('', execution_count=count, metadata={'tags': [INJECTED]}))
+
+
+def foreign_kernel(nb):
+    nb.metadata.kernelspec.name = 'mine'
+
+
+def second_title(nb):
+    nb.cells.append(new_markdown_cell('# Another'))
+
+
+def timestamps_in_a_cell(nb):
+    code_cells(nb)[0].metadata.execution = {}
+
+
+def record_of_papermill(nb):
+    nb.metadata.papermill = {}
+
+
+FAULTS = {
+    'not executed': (not_executed, 'were not executed'),
+    'executed twice': (executed_twice, 'were not executed'),
+    'no parameters': (no_parameters, '0 cells have the tag'),
+    'parameters twice': (parameters_twice, '2 cells have the tag'),
+    'parameters late': (parameters_late, 'not the first code cell'),
+    'no type': (parameter('seed = 0  # of every draw'), 'is no parameter'),
+    'derived': (parameter('seed: int = 2 * int(3)  # of every draw'), 'is no parameter'),
+    'statement': (parameter('import os'), 'is no parameter'),
+    'no comment': (parameter('seed: int = 0'), 'papermill would not explain'),
+    'comment above': (parameter('# of every draw\nseed: int = 0'), 'papermill would not explain'),
+    'unread type': (
+        parameter('seed: int | None = 0  # of every draw'),
+        'papermill would not explain',
+    ),
+    'injected': (injected, '`injected-parameters`'),
+    'error': (first_output('error', ename='ValueError', evalue=''), 'ends in ValueError'),
+    'stderr': (first_output('stream', name='stderr', text='slow'), 'writes to stderr'),
+    'svg': (first_output('display_data', data={NOT_SHOWN[0]: ''}), 'image/svg+xml'),
+    'pdf': (first_output('display_data', data={NOT_SHOWN[1]: ''}), 'application/pdf'),
+    'widget': (first_output('display_data', data={NOT_SHOWN[2]: {}}), 'widget-view'),
+    'no picture': (first_output('display_data', data={'text/plain': '<Figure '}), 'no picture'),
+    'kernel': (foreign_kernel, "The kernel is 'mine'"),
+    'long cell': (last_code('x = 1\n' * (MAX_LINES + 1)), 'more than 15 lines'),
+    'no summary': (last_markdown('## Summary', '## End'), '`## Summary` is missing'),
+    'no exercises': (last_markdown('## Exercises', '### Exercises'), '`## Exercises` is missing'),
+    'two titles': (second_title, '2 headings of level 1'),
+    'large': (first_output('stream', name='stdout', text='x' * MAX_BYTES), 'more than 2'),
+    'path in code': (last_code("open('/home/me/digits')"), 'path of one machine'),
+    'path in output': (
+        first_output('execute_result', data={'text/plain': "PosixPath('/tmp/x')"}),
+        'path of one machine',
+    ),
+    'timestamps': (timestamps_in_a_cell, 'hold execution'),
+    'papermill': (record_of_papermill, 'hold papermill'),
+}
+
+
+@pytest.mark.parametrize('spoil, complaint', FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_found(spoil, complaint):
+    nb = nbformat.read(TEMPLATE, as_version=4)
+    spoil(nb)
+    [found] = complaints(nb)
+    assert complaint in found
+
+
+def test_an_address_is_no_path_of_a_machine():
+    nb = nbformat.read(TEMPLATE, as_version=4)
+    last_code('# https://example.org/home/index, ../results/usr/, a/tmp/b')(nb)
+    assert complaints(nb) == []
