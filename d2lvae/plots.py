@@ -129,28 +129,33 @@ def lines(x, curves, xlabel, ylabel, path=None):
     finish(figure, path)
 
 
-def trade_off(
-    points,
-    control=None,
-    xlabel='PSNR in dB (more faithful →)',
-    ylabel='sharpness, as a share of the real',
-    path=None,
-):
-    """The plane of fidelity and sharpness: `points` maps a label to (psnr, sharpness ratio).
+def trade_off(panels, control=None, path=None):
+    """Planes of fidelity and sharpness.
 
-    `control` is the noise control's curve, two arrays of the same meaning.
+    `panels` maps the name of a measure of fidelity to points, label to (fidelity, sharpness ratio);
+    `control` maps the same names to the noise control's curve, two sequences of the same meaning.
     """
-    figure, axis = plt.subplots(figsize=(5.4, 3.6), layout='constrained')
+    figure, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(4 * len(panels), 3.4),
+        sharey=True,
+        squeeze=False,
+        layout='constrained',
+    )
+    for axis, (xlabel, points) in zip(axes[0], panels.items()):
+        if control is not None:
+            axis.plot(*control[xlabel], '--', color=BLACK, label='plain VAE + white noise')
+        for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
+            axis.plot(x, y, 'o', color=colour)
+            axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
+        axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
+        axis.set(xlabel=f'{xlabel} (more faithful →)')
+        axis.margins(0.15)
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel('sharpness, as a share of the real')
     if control is not None:
-        axis.plot(*control, '--', color=BLACK, alpha=0.6, label='plain VAE + white noise')
-        axis.legend(frameon=False)
-    for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
-        axis.plot(x, y, 'o', color=colour)
-        axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
-    axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
-    axis.set(xlabel=xlabel, ylabel=ylabel)
-    axis.margins(0.15)
-    axis.grid(alpha=0.3)
+        axes[0, -1].legend(frameon=False, loc='upper right', bbox_to_anchor=(1, 0.95))
     finish(figure, path)
 
 

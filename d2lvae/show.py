@@ -4,7 +4,7 @@ import inspect
 import textwrap
 
 import pandas as pd
-from IPython.display import Code, Image
+from IPython.display import Image, Markdown
 
 from d2lvae import catalogue, paths
 from d2lvae.errors import CourseError
@@ -12,7 +12,7 @@ from d2lvae.errors import CourseError
 
 def source(thing):
     """The source of a function, method or class of the helper, highlighted: what is read runs."""
-    return Code(textwrap.dedent(inspect.getsource(thing)), language='python')
+    return Markdown(f'```python\n{textwrap.dedent(inspect.getsource(thing))}```')
 
 
 def metrics_table(summaries, metrics):
