@@ -86,17 +86,28 @@ def entries_of_study():
 @functools.cache
 def entries():
     """Every experiment that can be run, by the name of its results folder."""
-    own = (
-        ours(
-            'DenseVAE_on_MNIST/5_3_400_bce_50',
-            'cosine schedule, binarised input, jittered digits, 150 epochs',
-            run='5_3_400_bce_150_jitter0.4_binarised_cosine',
-            num_epochs=150,
-            lr_schedule='cosine',
-            binarise_input=True,
-            augment=0.4,
-        ),
+    best_plain = ours(
+        'DenseVAE_on_MNIST/5_3_400_bce_50',
+        'cosine schedule, binarised input, jittered digits, 150 epochs',
+        run='5_3_400_bce_150_jitter0.4_binarised_cosine',
+        num_epochs=150,
+        lr_schedule='cosine',
+        binarise_input=True,
+        augment=0.4,
     )
+    best_combo = ours(
+        'DenseVAE_DenseLogReg_on_MNIST/5_3_400_1_200_50',
+        'disc weight 300, PBP weight 4, beta1 0.5, cosine schedule, binarised input, 75 epochs',
+        control=best_plain.experiment.folder,
+        run='5_3_400_1_200_75_300_4_beta0.5_binarised_cosine',
+        num_epochs=75,
+        lr_schedule='cosine',
+        beta1=0.5,
+        disc_weight=300.0,
+        pbp_weight=4.0,
+        binarise_input=True,
+    )
+    own = (best_plain, best_combo)
     return entries_of_study() | {entry.experiment.folder: entry for entry in own}
 
 

@@ -17,6 +17,8 @@ from d2lvae import files, paths, tables
 from d2lvae.errors import CourseError
 
 TITLE = 'Learned losses: the executed course'
+# nbconvert sets source code that a cell shows in the font of the text.
+MONOSPACED = '<style>.jp-OutputArea-output pre {font-family: monospace !important}</style>'
 ENCRYPTED = Config(KernelManager={'transport_encryption': 'auto'})  # or every kernel warns
 CAPTION = (
     'Held-out numbers of the small runs that the chapters made on this machine, means and '
@@ -108,7 +110,7 @@ def report(copies, table, failures):
     links = [f'- [{copy.stem}](#{copy.stem})' for copy in copies]
     failed = [f'**Failed: {sentence(failures)}.**'] if failures else []
     head = [
-        f'# {TITLE}',
+        f'# {TITLE}\n\n{MONOSPACED}',
         *failed,
         '\n'.join(links),
         CAPTION,

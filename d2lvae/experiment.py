@@ -23,7 +23,6 @@ COMBO_ONLY = (
     'disc_layers',
     'disc_nodes',
     'solo_epochs',
-    'beta1',
     'disc_weight',
     'pbp_weight',
     'pbp_decay',
@@ -59,13 +58,13 @@ class Experiment(pydantic.BaseModel):
     batch_size: Count = 64
     lr: Annotated[float, pydantic.Field(gt=0, le=1)] = 1e-3
     lr_schedule: Literal['constant', 'cosine'] = 'constant'
+    beta1: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.9
     binarise_input: bool = False
     augment: Annotated[float, pydantic.Field(ge=0, le=4)] = 0.0
     discriminator: Literal['DenseLogReg'] | None = None
     disc_layers: Count = 1
     disc_nodes: Count = 200
     solo_epochs: CountOrAll = 0
-    beta1: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.9
     disc_weight: Weight = 1.0
     pbp_weight: Weight = 1.0
     pbp_decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
@@ -150,7 +149,7 @@ class Experiment(pydantic.BaseModel):
             lr=self.lr,
             solo_epochs=self.solo_epochs if self.discriminator else self.num_epochs,
             lr_schedule=self.lr_schedule,
-            beta1=self.beta1 if self.discriminator else 0.9,
+            beta1=self.beta1,
             binarise_input=self.binarise_input,
             augment=self.augment,
             seed=seed,
@@ -167,6 +166,8 @@ class Experiment(pydantic.BaseModel):
 
         Raises CourseError if another process is at it.
         """
+        if not 0 <= seed < 2**32:
+            raise CourseError(f'A seed is a number from 0 to 2**32 - 1, but was {seed}.')
         folder = self.work / f'seed_{seed}'
         with files.locked(folder, f'{self.folder}, seed {seed},'):
             self._keep_parameters()
@@ -253,8 +254,7 @@ def sentence(error):
     if not name:
         return error['msg'].removeprefix('Value error, ') + '.'
     hint = ' (in YAML a number like 1e-4 is written 1.0e-4)' if is_number(given) else ''
-    allowed = error['msg'].removeprefix('Input ').replace('should be a valid', 'should be a')
-    return f'Parameter {name} {allowed}, but was {given!r}{hint}.'
+    return f'Parameter {name} {error["msg"].removeprefix("Input ")}, but was {given!r}{hint}.'
 
 
 def is_number(given):

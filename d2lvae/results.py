@@ -126,6 +126,7 @@ def publish(experiment, data, control=None, study_row=None):
             'metrics': {
                 name: metrics.mean_ci95([values[name] for values in seeds.values()])
                 for name in next(iter(seeds.values()))
+                if all(name in values for values in seeds.values())
             },
         }
         with files.replaced_folder(folder) as new:
@@ -140,7 +141,8 @@ def publish(experiment, data, control=None, study_row=None):
 def with_earlier(folder, parameters, seeds, statistics):
     """Add the seeds that an earlier result of the same parameters holds and this machine lacks."""
     files.recover(folder)
-    if not folder.exists() or (folder / 'parameters.yaml').read_text() != parameters:
+    stored = folder / 'parameters.yaml'
+    if not stored.is_file() or stored.read_text() != parameters:
         return seeds, statistics
     summary = load_summary(folder)
     read = {
