@@ -4,6 +4,7 @@ import inspect
 import textwrap
 
 import pandas as pd
+import yaml
 from IPython.display import Image, Markdown
 
 from d2lvae import catalogue, paths
@@ -46,3 +47,8 @@ def training_loss(folder):
 def picture(folder, name):
     """A stored picture of a finished reference run."""
     return Image(paths.RESULTS / folder / name)
+
+
+def parameters(folder):
+    """The parameters of a finished reference run, by name."""
+    return yaml.safe_load((paths.RESULTS / folder / 'parameters.yaml').read_text())
