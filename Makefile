@@ -8,8 +8,6 @@ AS_IN_TESTS := env -u MPLBACKEND PYTHONHASHSEED=0 OMP_NUM_THREADS=1 MXNET_CPU_WO
 KEPT := {'kernelspec', ('language_info', 'name')}
 CHAPTERS := notebooks/*.ipynb tests/chapter_template.ipynb
 
-CHAPTERS := notebooks/*.ipynb
-
 .PHONY: help run test lab chapters lint clean data
 .NOTPARALLEL:  # two trainings at once would only fight for the cores
 

@@ -1,0 +1,81 @@
+"""A chapter's parameters: what papermill injects is checked by name and by type."""
+
+from typing import Literal
+
+import pytest
+
+from d2lvae.errors import CourseError
+from d2lvae.parameters import checked
+
+DECLARED = {'num_epochs': int, 'lr': float, 'cosine': bool, 'loss': Literal['bce', 'l2']}
+CELL = 'num_epochs: int = 2\nlr: float = 1e-3'
+
+
+def notebook(cells=(), **values):
+    """The globals() of a notebook whose cells were executed."""
+    defaults = {'num_epochs': 2, 'lr': 1e-3, 'cosine': False, 'loss': 'bce'}
+    return {
+        '__name__': '__main__',
+        '__annotations__': DECLARED,
+        'In': ['', 'import d2lvae', CELL, *cells],
+        'other': 'not a parameter',
+        **defaults,
+        **values,
+    }
+
+
+def refused(namespace):
+    with pytest.raises(CourseError) as e:
+        checked(namespace)
+    assert '\n' not in str(e.value)
+    return str(e.value)
+
+
+def test_declared_parameters_come_back_with_their_values():
+    expected = {'num_epochs': 2, 'lr': 1e-3, 'cosine': False, 'loss': 'bce'}
+    assert checked(notebook()) == expected
+
+
+def test_injected_values_take_the_place_of_the_defaults():
+    cell = '# Parameters\nnum_epochs = 5\nloss = "l2"\n'
+    values = checked(notebook([cell], num_epochs=5, loss='l2'))
+    assert values == {'num_epochs': 5, 'lr': 1e-3, 'cosine': False, 'loss': 'l2'}
+
+
+def test_outside_a_notebook_there_is_nothing_injected():
+    namespace = notebook()
+    del namespace['In']
+    assert checked(namespace)['num_epochs'] == 2
+
+
+def test_an_injected_name_that_nobody_declared_is_refused():
+    sentence = refused(notebook(['# Parameters\nepochs = 5\n'], epochs=5))
+    assert 'Unknown parameter epochs' in sentence
+    assert all(name in sentence for name in DECLARED)
+
+
+def test_names_that_other_cells_assign_are_no_parameters():
+    assert checked(notebook(['epochs = 5', 'X = 1\n# Parameters\nY = 2']))['num_epochs'] == 2
+
+
+@pytest.mark.parametrize(
+    'name, value, allowed',
+    [
+        ('num_epochs', '5', 'integer'),
+        ('num_epochs', 5.5, 'integer'),
+        ('num_epochs', True, 'integer'),
+        ('lr', '1e-4', 'number'),
+        ('lr', False, 'number'),
+        ('lr', None, 'number'),
+        ('cosine', 1, 'boolean'),
+        ('loss', 'l1', "'bce' or 'l2'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_name_and_value(name, value, allowed):
+    sentence = refused(notebook([f'# Parameters\n{name} = {value!r}\n'], **{name: value}))
+    assert f'Parameter {name} ' in sentence and f'was {value!r}' in sentence
+    assert allowed in sentence
+
+
+def test_an_integer_will_do_for_a_number():
+    assert checked(notebook(lr=1))['lr'] == 1

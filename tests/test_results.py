@@ -1,0 +1,441 @@
+"""The results folder: what it holds, file by file, and that it is whole or as it was before."""
+
+import json
+import os
+import shutil
+
+import numpy as onp
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from scipy import stats
+from tiny import combo, python, solo
+
+import d2lvae
+from d2lvae import files, paths, plots, results
+from d2lvae.data import MNIST, to_float
+from d2lvae.errors import CourseError
+from d2lvae.experiment import Experiment
+from d2lvae.metrics import noise_control
+from d2lvae.vae import num_parameters
+
+ROW = 'DenseVAE_DenseLogReg_on_MNIST/5_3_400_1_200_50'
+FILES = {
+    'parameters.yaml',
+    'training_statistics.csv',
+    'timing.csv',
+    'summary.json',
+    'reconstructions.png',
+    'samples.png',
+    'curves.png',
+}
+SUMMARY = {
+    'run',
+    'study_row',
+    'scale',
+    'seeds',
+    'control',
+    'data',
+    'versions',
+    'machine',
+    'threads',
+    'seconds_total',
+    'parameters_vae',
+    'parameters_disc',
+    'metrics',
+}
+COLUMNS = (
+    'seed,epoch,phase,kl,pbp,adversarial,dis_l,disc_real,disc_fake,disc_accuracy,'
+    'grad_norm_pbp,grad_norm_adversarial,pbp_weight,disc_weight,lr'
+)
+COMBO_COLUMNS = [
+    'adversarial',
+    'disc_real',
+    'disc_fake',
+    'disc_accuracy',
+    'grad_norm_pbp',
+    'grad_norm_adversarial',
+    'disc_weight',
+]
+FIDELITY = {'psnr', 'ssim', 'sharpness', 'sharpness_ratio', 'spectrum_distance'}
+DISTANCES = {
+    f'{distance}_{of}'
+    for distance in ('swd', 'frechet')
+    for of in ('reconstructions', 'samples', 'floor')
+}
+METRICS = (
+    {'train_loss', 'held_out_loss', 'kl', 'pbp', 'log_likelihood', 'active_units'}
+    | FIDELITY
+    | {f'{name}_sampled' for name in FIDELITY}
+    | DISTANCES
+    | {'sharpness_real', 'sample_sharpness_ratio', 'digit_accuracy'}
+)
+CONTROL = {f'control_{name}' for name in ('psnr', 'ssim', 'swd', 'spectrum_distance')}
+CONTROL |= {'control_digit_accuracy'}
+EXPERIMENTS = {'solo': solo(), 'combo': combo()}
+
+
+def content(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
+    """(runs folder, summaries) of a solo run, and of a combo run with that as its control."""
+    runs = tmp_path_factory.mktemp('runs')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, 'RUNS', runs)
+        summaries = {
+            'solo': results.run(solo(), seeds=(0, 1)),
+            'combo': results.run(combo(), seeds=(0, 1), control=solo(), study_row=ROW),
+        }
+    return runs, summaries
+
+
+@pytest.fixture
+def runs(written, tmp_path, monkeypatch):
+    """A copy of what was written, to change."""
+    shutil.copytree(written[0], tmp_path / 'runs')
+    monkeypatch.setattr(paths, 'RUNS', tmp_path / 'runs')
+    monkeypatch.setattr(paths, 'RESULTS', tmp_path / 'results')
+    return tmp_path / 'runs'
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def trained(*_):
+        pytest.fail('what was finished was trained again')
+
+    monkeypatch.setattr('d2lvae.training.Trainer.fit_epoch', trained)
+
+
+def folder_of(kind, written):
+    return written[0] / 'results' / EXPERIMENTS[kind].folder
+
+
+def statistics_of(kind, written):
+    return pd.read_csv(folder_of(kind, written) / 'training_statistics.csv')
+
+
+both = pytest.mark.parametrize('kind', EXPERIMENTS)
+
+
+# What it holds
+
+
+@both
+def test_the_folder_holds_the_seven_files_and_nothing_else(written, kind):
+    folder = folder_of(kind, written)
+    assert {p.name for p in folder.iterdir()} == FILES
+    assert {p.name for p in folder.parent.iterdir()} == {folder.name}
+
+
+@both
+def test_parameters_repeat_the_run(written, kind):
+    parameters = yaml.safe_load((folder_of(kind, written) / 'parameters.yaml').read_text())
+    assert parameters == EXPERIMENTS[kind].parameters()
+    assert Experiment(**parameters).folder == EXPERIMENTS[kind].folder
+
+
+@both
+def test_statistics_have_a_row_for_each_seed_and_epoch(written, kind):
+    lines = (folder_of(kind, written) / 'training_statistics.csv').read_text().splitlines()
+    assert lines[0] == COLUMNS
+    rows = statistics_of(kind, written)
+    assert rows[['seed', 'epoch']].values.tolist() == [[s, e] for s in (0, 1) for e in range(4)]
+    phases = ['solo'] * 4 if kind == 'solo' else ['solo', 'solo', 'combo', 'combo']
+    assert rows['phase'].tolist() == phases * 2
+
+
+@both
+def test_statistics_are_empty_where_they_do_not_apply(written, kind):
+    rows = statistics_of(kind, written)
+    is_combo = rows['phase'] == 'combo'
+    for name in COMBO_COLUMNS:
+        assert (rows[name].notna() == is_combo).all()
+    assert rows['dis_l'].isna().all()
+    assert rows[['kl', 'pbp', 'pbp_weight', 'lr']].notna().all(axis=None)
+
+
+def test_statistics_are_those_of_the_training(written, monkeypatch):
+    monkeypatch.setattr(paths, 'RUNS', written[0])
+    rows = pd.read_csv(
+        folder_of('combo', written) / 'training_statistics.csv', float_precision='round_trip'
+    )
+    for seed in (0, 1):
+        for row, trained in zip(
+            rows[rows['seed'] == seed].to_dict('records'), combo().trained(seed)
+        ):
+            names = [name for name in trained if name in row and trained[name] is not None]
+            assert len(names) > 5
+            assert [row[name] for name in names] == [trained[name] for name in names]
+
+
+@both
+def test_timing_has_the_seconds_of_each_seed_and_epoch(written, kind):
+    path = folder_of(kind, written) / 'timing.csv'
+    assert path.read_text().splitlines()[0] == 'seed,epoch,phase,seconds'
+    timing, rows = pd.read_csv(path), statistics_of(kind, written)
+    assert timing[['seed', 'epoch', 'phase']].equals(rows[['seed', 'epoch', 'phase']])
+    assert (timing['seconds'] > 0).all()
+    assert written[1][kind]['seconds_total'] == pytest.approx(timing['seconds'].sum())
+
+
+@both
+def test_the_summary_says_what_was_run_on_what(written, kind):
+    summary = json.loads((folder_of(kind, written) / 'summary.json').read_text())
+    assert summary == written[1][kind]
+    assert set(summary) == SUMMARY
+    data = MNIST(256, 64)
+    expected = {
+        'run': EXPERIMENTS[kind].folder,
+        'study_row': ROW if kind == 'combo' else None,
+        'scale': 'smoke',
+        'seeds': [0, 1],
+        'control': solo().folder if kind == 'combo' else None,
+        'data': {'name': 'mnist', 'fingerprint': data.fingerprint, 'train': 256, 'held_out': 64},
+        'threads': int(os.environ['OMP_NUM_THREADS']),
+    }
+    assert {name: summary[name] for name in expected} == expected
+
+
+@both
+def test_the_summary_says_on_which_machine_with_which_versions(written, kind):
+    summary = written[1][kind]
+    assert set(summary['versions']) == {'python', 'd2lvae', 'mxnet', 'd2l', 'numpy'}
+    assert summary['versions']['mxnet'] == '1.9.1'
+    assert summary['versions']['d2lvae'] == d2lvae.__version__
+    assert f'{os.cpu_count()} cores' in summary['machine']
+
+
+@both
+def test_the_summary_counts_the_parameters(written, kind):
+    vae, disc = EXPERIMENTS[kind].networks(MNIST.SHAPE, seed=0)
+    assert written[1][kind]['parameters_vae'] == num_parameters(vae)
+    assert written[1][kind]['parameters_disc'] == (num_parameters(disc) if disc else None)
+
+
+def test_the_summary_holds_every_metric_and_the_control_only_beside_a_discriminator(written):
+    assert set(written[1]['solo']['metrics']) == METRICS
+    assert set(written[1]['combo']['metrics']) == METRICS | CONTROL
+
+
+@both
+def test_every_metric_has_one_value_per_seed_their_mean_and_its_interval(written, kind):
+    for metric in written[1][kind]['metrics'].values():
+        assert set(metric) == {'mean', 'ci95', 'values'}
+        a, b = metric['values']
+        assert metric['mean'] == pytest.approx((a + b) / 2)
+        half_width = stats.t.ppf(0.975, df=1) * abs(a - b) / 2
+        assert metric['ci95'] == pytest.approx(half_width, abs=1e-12)
+    assert onp.isfinite([m['mean'] for m in written[1][kind]['metrics'].values()]).all()
+
+
+@both
+def test_the_train_loss_is_that_of_the_last_epoch(written, kind):
+    rows = statistics_of(kind, written)
+    last = rows[rows['epoch'] == 3]
+    losses = written[1][kind]['metrics']['train_loss']['values']
+    assert losses == pytest.approx((last['kl'] + last['pbp']).tolist())
+
+
+@both
+def test_metrics_are_those_of_the_trained_networks_on_the_held_out_digits(
+    written, kind, monkeypatch
+):
+    monkeypatch.setattr(paths, 'RUNS', written[0])
+    X = to_float(MNIST(256, 64).held_out_images)
+    for seed in (0, 1):
+        vae, _ = EXPERIMENTS[kind].load(seed, MNIST.SHAPE)
+        X_hat = vae.reconstruct(d2lvae.np.array(X)).asnumpy()
+        psnr = -10 * onp.log10(((X - X_hat) ** 2).mean(axis=(1, 2, 3))).mean()
+        assert written[1][kind]['metrics']['psnr']['values'][seed] == pytest.approx(psnr, rel=1e-5)
+
+
+def test_the_control_is_the_plain_vae_of_the_same_seed_with_noise(written, monkeypatch):
+    monkeypatch.setattr(paths, 'RUNS', written[0])
+    X = to_float(MNIST(256, 64).held_out_images)
+    metrics = written[1]['combo']['metrics']
+    for seed in (0, 1):
+        plain = solo().load(seed, MNIST.SHAPE)[0].reconstruct(d2lvae.np.array(X)).asnumpy()
+        noisy = noise_control(plain, metrics['sharpness']['values'][seed])
+        psnr = -10 * onp.log10(((X - noisy) ** 2).mean(axis=(1, 2, 3))).mean()
+        assert metrics['control_psnr']['values'][seed] == pytest.approx(psnr, rel=1e-5)
+
+
+@both
+@pytest.mark.parametrize('name, wide', [('reconstructions', 5), ('samples', 10 / 3)])
+def test_pictures_show_digits(written, kind, name, wide):
+    with Image.open(folder_of(kind, written) / f'{name}.png') as picture:
+        assert picture.format == 'PNG'
+        assert picture.width / picture.height == pytest.approx(wide, rel=0.1)
+        assert onp.unique(onp.asarray(picture.convert('L'))).size > 20
+
+
+def test_the_first_row_of_the_reconstructions_is_the_first_ten_held_out_digits(written):
+    with Image.open(folder_of('solo', written) / 'reconstructions.png') as picture:
+        shown = onp.asarray(picture.convert('L')) / 255.0
+    digits, height = MNIST(256, 64).held_out_images[:10, 0] / 255.0, shown.shape[0] // 2
+    brightness = [tile.mean() for tile in onp.array_split(shown[:height], 10, axis=1)]
+    assert stats.pearsonr(brightness, digits.mean(axis=(1, 2))).statistic > 0.9
+
+
+@both
+def test_curves_show_every_loss_term_and_carry_no_date(written, kind, tmp_path):
+    path = folder_of(kind, written) / 'curves.png'
+    with Image.open(path) as picture:
+        panels = 2 if kind == 'solo' else 5
+        assert picture.width == pytest.approx(320 * panels, abs=2)
+        assert 'Software' not in picture.info and 'date' not in str(picture.info).lower()
+
+
+def test_samples_come_from_the_same_latents_every_time(written, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, 'RUNS', written[0])
+    vae, _ = solo().load(0, MNIST.SHAPE)
+    rows = statistics_of('solo', written)
+    results.draw(tmp_path, vae, MNIST(256, 64), rows)
+    for name in ('reconstructions.png', 'samples.png', 'curves.png'):
+        assert (tmp_path / name).read_bytes() == (folder_of('solo', written) / name).read_bytes()
+
+
+# What is finished is not done again, and nothing is lost
+
+
+def test_a_second_run_finds_everything_finished(runs, written, no_training):
+    summary = results.run(combo(), seeds=(0, 1), control=solo(), study_row=ROW)
+    assert summary == written[1]['combo']
+
+
+def test_one_seed_has_no_interval(runs, no_training):
+    shutil.rmtree(solo().work / 'seed_1')
+    shutil.rmtree(solo().published)
+    summary = results.run(solo())
+    assert summary['seeds'] == [0]
+    assert all(m['ci95'] is None and len(m['values']) == 1 for m in summary['metrics'].values())
+
+
+def test_a_seed_that_only_the_earlier_result_holds_is_kept(runs, written, no_training):
+    before = content(combo().published)
+    shutil.rmtree(combo().work / 'seed_1')
+    summary = results.run(combo(), control=solo(), study_row=ROW)
+    assert summary == written[1]['combo']
+    assert content(combo().published) == before
+
+
+def test_an_earlier_result_of_other_parameters_is_not_mixed_in(runs):
+    shutil.copytree(solo().published, solo(run='mine').published)
+    summary = results.run(solo(run='mine', lr=1e-4, num_epochs=1), seeds=(1,))
+    assert summary['seeds'] == [1]
+    rows = pd.read_csv(solo(run='mine').published / 'training_statistics.csv')
+    assert rows['seed'].tolist() == [1]
+
+
+def test_seeds_that_were_scored_with_and_without_a_control_share_the_other_metrics(runs):
+    for seed, control in ((0, solo()), (1, None)):
+        results.score(combo(), seed, combo().data(), control)
+    summary = results.publish(combo(), combo().data())
+    assert summary['seeds'] == [0, 1]
+    assert set(summary['metrics']) == METRICS
+
+
+def test_a_score_is_made_again_when_the_control_changes(runs, no_training):
+    path = combo().work / 'seed_0' / 'metrics.json'
+    assert set(json.loads(path.read_text())['metrics']) == METRICS | CONTROL
+    assert set(results.score(combo(), 0, combo().data())) == METRICS
+    assert set(json.loads(path.read_text())['metrics']) == METRICS
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ValueError])
+def test_an_interrupted_publication_leaves_the_earlier_result(runs, monkeypatch, error):
+    before = content(solo().published)
+    shutil.rmtree(solo().work / 'seed_1')
+
+    def interrupted(*_, **__):
+        raise error
+
+    monkeypatch.setattr(plots, 'curves', interrupted)
+    with pytest.raises(error):
+        results.publish(solo(), solo().data(), study_row='another')
+    assert content(solo().published) == before
+    assert [p.name for p in solo().published.parent.iterdir()] == [solo().published.name]
+    monkeypatch.undo()
+
+
+def test_a_killed_publication_leaves_the_earlier_result_and_is_cleared_away(runs):
+    before = content(solo().published)
+    program = (
+        'import os, signal, tiny\n'
+        'from d2lvae import plots, results\n'
+        'plots.curves = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n'
+        "results.publish(tiny.solo(), tiny.solo().data(), study_row='another')\n"
+    )
+    process = python('-c', program, runs=runs)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == -9, stderr
+    assert content(solo().published) == before
+    assert len(list(solo().published.parent.iterdir())) == 2
+    summary = results.publish(solo(), solo().data(), study_row='another')
+    assert summary['study_row'] == 'another'
+    assert [p.name for p in solo().published.parent.iterdir()] == [solo().published.name]
+
+
+@pytest.mark.parametrize('level', ['published', 'parent'])
+def test_a_file_in_the_place_of_the_result_ends_with_a_sentence(runs, no_training, level):
+    path = solo().published if level == 'published' else solo().published.parent
+    shutil.rmtree(path)
+    path.write_text('in the way')
+    with pytest.raises(CourseError, match='move what is in the way') as e:
+        results.run(solo())
+    assert str(path) in str(e.value) and '\n' not in str(e.value)
+    assert path.read_text() == 'in the way'
+
+
+def test_two_processes_do_not_publish_the_same_run_at_once(runs):
+    with files.locked(solo().work, 'x'):
+        with pytest.raises(CourseError, match=f'The result of {solo().folder} is being run'):
+            results.publish(solo(), solo().data())
+
+
+def test_a_folder_without_a_result_ends_with_a_sentence(tmp_path):
+    with pytest.raises(CourseError, match=f'{tmp_path} holds no result: run the experiment first'):
+        results.load_summary(tmp_path)
+
+
+# Other pictures
+
+
+def test_the_held_out_digits_as_other_pictures_score_as_they_did(runs, written):
+    data = MNIST(256, 64)
+    scores = results.evaluate(solo(), 1, data.held_out_images, data.held_out_labels)
+    metrics = written[1]['solo']['metrics']
+    assert set(scores) == METRICS - {'train_loss', 'swd_floor', 'frechet_floor'}
+    assert scores == {name: metrics[name]['values'][1] for name in scores}
+
+
+def test_pictures_without_labels_score_without_the_digits(runs):
+    scores = results.evaluate(solo(), 0, MNIST(256, 64).held_out_images)
+    assert 'digit_accuracy' not in scores and 'psnr' in scores
+
+
+def test_only_a_finished_seed_can_be_evaluated(runs):
+    with pytest.raises(CourseError, match='no finished seed 7 on this machine'):
+        results.evaluate(solo(), 7, MNIST(256, 64).held_out_images)
+
+
+# The decoder that chapter 01 explores
+
+
+def test_the_kept_decoder_draws_what_the_trained_one_does(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, 'MNIST_DECODER', tmp_path / 'decoder.safetensors')
+    experiment = Experiment(num_train=64, num_held_out=20, num_epochs=1)
+    data = experiment.data()
+    trained, _ = experiment.train(0, data)
+    results.keep_mnist_decoder(experiment, 0, data)
+    kept, means = results.load_mnist_decoder()
+    X = d2lvae.np.array(to_float(data.held_out_images))
+    assert means.shape == (20, 5)
+    assert means == pytest.approx(trained.encode(X)[0].asnumpy(), rel=1e-2, abs=1e-3)
+    drawn = kept.generate(d2lvae.np.array(means)).asnumpy()
+    assert drawn == pytest.approx(trained.reconstruct(X).asnumpy(), abs=2e-3)
+    assert (tmp_path / 'decoder.safetensors').stat().st_size < 2_000_000

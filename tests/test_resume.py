@@ -1,0 +1,247 @@
+"""A training that was stopped, or killed, and started again ends with the same bytes."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from test_files import full_disk
+from tiny import combo, image_data, python, solo, without_seconds
+
+from d2lvae import paths, results
+from d2lvae.data import ImageData
+from d2lvae.errors import CourseError
+from d2lvae.experiment import Checkpoint
+from d2lvae.training import Trainer
+
+KINDS = {'solo': solo, 'combo': combo}
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, 'RUNS', tmp_path / 'runs')
+    return tmp_path / 'runs'
+
+
+class Stopped(ImageData):
+    """Pictures on which somebody presses Ctrl-C, in the third step of each of some epochs."""
+
+    stops, trainer, epochs = (), None, ()
+
+    def shuffled_batches(self, batch_size, rng):
+        self.epochs += (self.trainer.epoch,)
+        for step, X in enumerate(super().shuffled_batches(batch_size, rng)):
+            if step == 2 and self.trainer.epoch in self.stops[:1]:
+                self.stops = self.stops[1:]
+                raise KeyboardInterrupt
+            yield X
+
+
+def pictures_with(*stops):
+    data = image_data(160, Stopped)
+    data.stops = stops
+    return data
+
+
+def train(experiment, data, folder):
+    """Train, or go on, with new networks and optimisers."""
+    vae, disc = experiment.networks(data.shape, seed=0)
+    data.trainer = experiment.trainer(0)
+    data.trainer.fit(vae, data, disc, Checkpoint(folder))
+
+
+def outcome(folder):
+    """What a checkpoint holds: the weights, the optimisers' position, the statistics."""
+    content = {p.name: p.read_bytes() for p in folder.glob('*.safetensors')}
+    return content | {'epochs.csv': without_seconds(folder / 'epochs.csv')}
+
+
+def trained(experiment, folder, stops=()):
+    """The outcome of a training that is stopped and started again."""
+    data = pictures_with(*stops)
+    for _ in stops:
+        with pytest.raises(KeyboardInterrupt):
+            train(experiment, data, folder)
+    train(experiment, data, folder)
+    return outcome(folder)
+
+
+@pytest.mark.parametrize('stops', [(0,), (1,), (2,), (3,), (1, 3), (2, 2)])
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_stopped_training_ends_with_the_same_bytes(tmp_path, kind, stops):
+    undisturbed = trained(KINDS[kind](), tmp_path / 'undisturbed')
+    assert trained(KINDS[kind](), tmp_path / 'stopped', stops) == undisturbed
+
+
+def test_a_resumed_training_does_not_begin_anew(tmp_path):
+    data = pictures_with(2)
+    with pytest.raises(KeyboardInterrupt):
+        train(combo(), data, tmp_path / 'checkpoint')
+    train(combo(), data, tmp_path / 'checkpoint')
+    assert data.epochs == (0, 1, 2, 2, 3)
+
+
+def test_other_weights_are_noticed(tmp_path):
+    """The comparison above can tell two trainings apart."""
+    first = trained(combo(), tmp_path / 'first')
+    second = trained(combo(lr=1.001e-3), tmp_path / 'second')
+    assert all(first[name] != second[name] for name in first)
+
+
+def test_a_full_disk_keeps_the_earlier_checkpoint_and_the_training_goes_on_from_it(tmp_path):
+    undisturbed = trained(combo(), tmp_path / 'undisturbed')
+    folder = tmp_path / 'checkpoint'
+    with pytest.raises(KeyboardInterrupt):
+        train(combo(), pictures_with(2), folder)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for limit in (1000, len(before['vae.safetensors']) + 100):  # weights fit, Adam's means do not
+        with full_disk(limit), pytest.raises(CourseError, match='The disk is full') as e:
+            train(combo(), pictures_with(), folder)
+        assert '\n' not in str(e.value)
+        assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+        assert {p.name for p in tmp_path.iterdir()} == {'undisturbed', 'checkpoint'}
+    assert trained(combo(), folder) == undisturbed
+
+
+# Killed processes. The program runs an experiment of real digits from training to results, and dies
+# or waits at a given place; what is left is finished by another process, this one or a third.
+
+PROGRAM = """
+import os, re, signal, sys, time
+from d2lvae import results
+from d2lvae.data import ImageData
+import tiny
+
+kind, place, *where = sys.argv[1:]
+shuffled_batches = ImageData.shuffled_batches
+counts = {'epochs': 0, 'place': 0}
+
+def waits(self, batch_size, rng):
+    counts['epochs'] += 1
+    for step, X in enumerate(shuffled_batches(self, batch_size, rng)):
+        if (counts['epochs'] - 1, step) == (int(where[0]), 3):
+            print('here', flush=True)
+            time.sleep(600)
+        yield X
+
+def dies(event, arguments):
+    name, pattern, count = where
+    if event == name and any(re.search(pattern, str(a)) for a in arguments):
+        counts['place'] += 1
+        if counts['place'] == int(count):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if place == 'wait':
+    ImageData.shuffled_batches = waits
+if place == 'die':
+    sys.addaudithook(dies)
+results.run(getattr(tiny, kind)())
+"""
+
+
+def everything(experiment):
+    """What a run leaves, as bytes or text: nothing in it may depend on a kill."""
+    checkpoint = experiment.work / 'seed_0' / 'checkpoint'
+    found = {p.name: p.read_bytes() for p in checkpoint.glob('*.safetensors')}
+    found['metrics.json'] = (experiment.work / 'seed_0' / 'metrics.json').read_text()
+    statistics = experiment.published / 'training_statistics.csv'
+    found['training_statistics.csv'] = statistics.read_bytes()
+    return found
+
+
+@pytest.fixture(scope='module')
+def undisturbed(tmp_path_factory):
+    """What either kind of run leaves if nothing happens to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, 'RUNS', tmp_path_factory.mktemp('undisturbed'))
+        for make in KINDS.values():
+            results.run(make())
+        return {kind: everything(make()) for kind, make in KINDS.items()}
+
+
+def test_an_undisturbed_run_leaves_weights_numbers_and_statistics(undisturbed):
+    names = {'vae.safetensors', 'metrics.json', 'training_statistics.csv'}
+    assert set(undisturbed['solo']) == names
+    assert set(undisturbed['combo']) == names | {'disc.safetensors'}
+
+
+@pytest.fixture
+def epochs(monkeypatch):
+    """One item for each epoch that this process trains."""
+    epochs, fit_epoch = [], Trainer.fit_epoch
+
+    def counted(self):
+        epochs.append(self.epoch)
+        return fit_epoch(self)
+
+    monkeypatch.setattr(Trainer, 'fit_epoch', counted)
+    return epochs
+
+
+@pytest.mark.parametrize('kind, epoch', [('solo', 1), ('combo', 1), ('combo', 3)])
+def test_a_run_that_was_killed_in_an_epoch_ends_with_the_same_bytes(
+    runs, undisturbed, epochs, kind, epoch
+):
+    experiment = KINDS[kind]()
+    with python('-c', PROGRAM, kind, 'wait', str(epoch), runs=runs) as process:
+        assert process.stdout.readline() == 'here\n', process.stderr.read()
+        with pytest.raises(CourseError, match=f'{experiment.folder}, seed 0, is being run') as e:
+            results.run(experiment)
+        assert '\n' not in str(e.value)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    results.run(experiment)
+    assert epochs == list(range(epoch, 4))
+    assert everything(experiment) == undisturbed[kind]
+
+
+@pytest.mark.parametrize(
+    'where, epoch',
+    [
+        (('open', 'vae.states', '3'), 2),  # the third checkpoint is half written
+        (('open', 'epochs.csv', '3'), 2),
+        (('os.rename', 'checkpoint.earlier$', '2'), 2),  # written, before its two renames
+        (('os.rename', '/checkpoint$', '5'), 2),  # between them
+        (('shutil.rmtree', 'checkpoint.earlier$', '4'), 4),  # after those of the last epoch
+        (('open', 'metrics.json', '1'), 4),
+    ],
+)
+def test_a_run_that_was_killed_while_it_wrote_ends_with_the_same_bytes(
+    runs, undisturbed, epochs, where, epoch
+):
+    process = python('-c', PROGRAM, 'combo', 'die', *where, runs=runs)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, stderr
+    results.run(combo())
+    assert epochs == list(range(epoch, 4))
+    assert everything(combo()) == undisturbed['combo']
+    left = {p.name for p in (combo().work / 'seed_0').iterdir()}
+    assert left == {'checkpoint', 'metrics.json', '.lock'}
+
+
+def test_a_third_process_finishes_what_the_first_left(runs, undisturbed):
+    for arguments, code in ((('die', 'open', 'disc.states', '4'), -signal.SIGKILL), (('go',), 0)):
+        process = python('-c', PROGRAM, 'combo', *arguments, runs=runs)
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == code, stderr
+    assert everything(combo()) == undisturbed['combo']
+
+
+def test_looking_at_a_seed_does_not_disturb_the_process_that_writes_it(runs):
+    experiment = solo()
+    folder = experiment.work / 'seed_0' / 'checkpoint'
+    experiment.train(0, image_data(160))
+    trainer = experiment.trainer(0)
+    vae, disc = experiment.networks((1, 6, 5), seed=0)
+    trainer.prepare(vae, image_data(160), disc)
+    rows = Checkpoint(folder).restore(trainer)
+    save_states = trainer.vae_optim.save_states
+
+    def looked_at_meanwhile(path):
+        assert experiment.trained(0) and Path(path).parent != folder
+        save_states(path)
+
+    trainer.vae_optim.save_states = looked_at_meanwhile
+    Checkpoint(folder).save(trainer, rows)
+    assert os.listdir(folder.parent).count('checkpoint') == 1
+    assert {p.name for p in folder.iterdir()} == {'vae.safetensors', 'vae.states', 'epochs.csv'}

@@ -1,0 +1,480 @@
+"""The trainer, step by step: which weights an update moves, by how much, and in which direction."""
+
+import io
+import sys
+import types
+
+import numpy as onp
+import pytest
+from mxnet import autograd, np, npx
+from mxnet.gluon import nn
+from tiny import equal, gradients, image_data, vae_and_disc, weights
+
+from d2lvae import training
+from d2lvae.data import jittered
+from d2lvae.errors import CourseError
+from d2lvae.losses import PBP_LOSSES, adversarial_loss
+from d2lvae.training import Trainer, adam
+
+COMBO = {'disc_weight': 3.0, 'pbp_weight': 0.7}
+
+
+def bound(with_disc=True, pbp_loss='bce', **parameters):
+    """A trainer before the first step of its first epoch; always with the same first weights."""
+    trainer = Trainer(**{'num_epochs': 4, 'batch_size': 8, 'lr': 1e-2} | parameters)
+    vae, disc = vae_and_disc(pbp_loss=pbp_loss)
+    trainer.prepare(vae, image_data(), disc if with_disc else None)
+    trainer.epoch = 0
+    for optimiser in filter(None, (trainer.vae_optim, trainer.disc_optim)):
+        optimiser.set_learning_rate(trainer.lr)
+    return trainer
+
+
+def batch(trainer, step=0):
+    """The inputs of a step: pictures, noise, and what the encoder sees."""
+    batches = list(trainer.data.shuffled_batches(trainer.batch_size, trainer.rng()))
+    return trainer.noisy(batches[step], trainer.rng(step))
+
+
+def reconstruction(trainer, X, eps, X_in):
+    return npx.sigmoid(trainer.model(X_in, eps))
+
+
+def after_its_disc_step(trainer, inputs):
+    """The same trainer with only the discriminator's half of a combo step done."""
+    trainer.disc_step(inputs[0], reconstruction(trainer, *inputs))
+    return trainer
+
+
+def sigmoid(x):
+    return 1 / (1 + onp.exp(-x))
+
+
+# Which weights a step moves
+
+
+def test_solo_step_changes_every_parameter_of_the_vae_and_none_of_the_discriminator():
+    trainer = bound()
+    vae, disc = weights(trainer.model), weights(trainer.disc)
+    trainer.solo_step(*batch(trainer))
+    assert equal(weights(trainer.disc), disc)
+    assert all((new != vae[name]).any() for name, new in weights(trainer.model).items())
+
+
+def test_combo_step_changes_every_parameter_of_both_networks():
+    trainer = bound(**COMBO)
+    before = weights(trainer.model) | {f'disc.{n}': w for n, w in weights(trainer.disc).items()}
+    trainer.combo_step(*batch(trainer))
+    after = weights(trainer.model) | {f'disc.{n}': w for n, w in weights(trainer.disc).items()}
+    assert all((new != before[name]).any() for name, new in after.items())
+
+
+def test_update_of_the_discriminator_leaves_every_parameter_of_the_vae():
+    trainer = bound()
+    before = weights(trainer.model)
+    after_its_disc_step(trainer, batch(trainer))
+    assert equal(weights(trainer.model), before)
+
+
+def test_update_of_the_vae_leaves_every_parameter_of_the_discriminator():
+    trainer, half_done = bound(**COMBO), bound(**COMBO)
+    inputs = batch(trainer)
+    after_its_disc_step(half_done, inputs)
+    trainer.combo_step(*inputs)
+    assert not equal(weights(trainer.model), weights(half_done.model))
+    assert equal(weights(trainer.disc), weights(half_done.disc))
+
+
+def test_discriminator_sees_the_reconstructions_of_the_step_and_sends_nothing_back_into_the_vae():
+    trainer, seen = bound(**COMBO), []
+    inputs = batch(trainer)
+    expected = reconstruction(trainer, *inputs).asnumpy()
+    disc_step = trainer.disc_step
+
+    def watched(X, X_hat):
+        for parameter in trainer.model.collect_params().values():
+            parameter.grad()[:] = 7
+        terms = disc_step(X, X_hat)
+        seen.append((X.asnumpy(), X_hat.asnumpy(), gradients(trainer.model)))
+        return terms
+
+    trainer.disc_step = watched
+    trainer.combo_step(*inputs)
+    [(X, X_hat, sent_back)] = seen
+    assert onp.array_equal(X, inputs[0].asnumpy())
+    assert X_hat == pytest.approx(expected, rel=1e-6)
+    assert all((gradient == 7).all() for gradient in sent_back.values())
+
+
+def test_discriminator_alone_learns_to_tell_real_from_fake():
+    trainer = bound(lr=0.03)
+    inputs = batch(trainer)
+    X, X_hat = inputs[0], reconstruction(trainer, *inputs)
+    losses = [trainer.disc_step(X, X_hat) for _ in range(60)]
+    assert losses[-1]['disc_real'].item() < 0.5 * losses[0]['disc_real'].item()
+    assert losses[-1]['disc_fake'].item() < 0.5 * losses[0]['disc_fake'].item()
+
+
+# The gradient of a combo step
+
+
+@pytest.mark.parametrize('pbp_loss', ['bce', 'l2'])
+def test_combo_step_has_the_gradients_of_the_whole_loss_recorded_in_one_go(pbp_loss):
+    options = {'pbp_loss': pbp_loss, 'binarise_input': True, **COMBO}
+    trainer, joint = bound(**options), bound(**options)
+    inputs = X, eps, X_in = batch(trainer)
+    after_its_disc_step(joint, inputs)
+    with autograd.record():
+        kl, pbp, logits = joint.model.elbo_terms(X, eps, X_in)
+        adversarial = adversarial_loss(joint.disc(npx.sigmoid(logits)))
+        loss = kl + 0.7 * pbp + 3.0 * adversarial
+    loss.backward()
+    trainer.combo_step(*batch(trainer))
+    expected = gradients(joint.model)
+    for name, gradient in gradients(trainer.model).items():
+        scale = abs(expected[name]).max()
+        assert scale > 0
+        assert gradient == pytest.approx(expected[name], rel=1e-5, abs=1e-5 * scale)
+
+
+def test_adversarial_term_alone_raises_what_the_discriminator_gives_the_fakes():
+    trainer = bound(disc_weight=1.0, pbp_weight=0.0, lr=1e-3)
+    X, eps, X_in = batch(trainer)
+    z = trainer.model.sample(*trainer.model.encode(X_in), eps)
+    before = trainer.model.generate(z)  # the KL has no gradient in the decoder
+    trainer.combo_step(X, eps, X_in)
+    after = trainer.model.generate(z)
+    assert trainer.disc(after).mean() > trainer.disc(before).mean()
+
+
+def test_pbp_term_alone_lowers_the_pixel_loss():
+    trainer = bound(disc_weight=0.0, pbp_weight=1.0, lr=1e-3)
+    X, eps, X_in = batch(trainer)
+    z = trainer.model.sample(*trainer.model.encode(X_in), eps)
+    before = PBP_LOSSES['bce'](trainer.model.decode(z), X).mean()
+    trainer.combo_step(X, eps, X_in)
+    assert PBP_LOSSES['bce'](trainer.model.decode(z), X).mean() < before
+
+
+def test_without_adversarial_weight_a_combo_step_is_a_solo_step_for_the_vae():
+    combo, alone = bound(disc_weight=0.0, pbp_weight=1.0), bound()
+    inputs = batch(combo)
+    combo.combo_step(*inputs)
+    alone.solo_step(*inputs)
+    expected = weights(alone.model)
+    for name, weight in weights(combo.model).items():
+        assert weight == pytest.approx(expected[name], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize('half', ['encoder', 'decoder'])
+def test_adversarial_weight_makes_a_difference_to(half):
+    without, with_it = bound(disc_weight=0.0), bound(disc_weight=1.0)
+    for trainer in (without, with_it):
+        trainer.combo_step(*batch(trainer))
+    there, here = (gradients(getattr(t.model, half)) for t in (without, with_it))
+    assert all(abs(here[n] - there[n]).max() > 1e-3 * abs(there[n]).max() for n in here)
+    moved = weights(getattr(with_it.model, half)), weights(getattr(without.model, half))
+    assert not equal(*moved)
+
+
+def test_gradients_do_not_add_up_over_steps():
+    twice, once = bound(**COMBO, lr=1e-30), bound(**COMBO, lr=1e-30)
+    for trainer, steps in ((twice, 2), (once, 1)):
+        for _ in range(steps):
+            trainer.combo_step(*batch(trainer))
+    assert equal(gradients(twice.model), gradients(once.model))
+    assert equal(gradients(twice.disc), gradients(once.disc))
+
+
+# What a step reports
+
+
+def test_solo_step_reports_the_batchs_mean_terms():
+    trainer = bound()
+    X, eps, X_in = batch(trainer)
+    kl, pbp, _ = trainer.model.elbo_terms(X, eps, X_in)
+    terms = trainer.solo_step(X, eps, X_in)
+    assert list(terms) == ['kl', 'pbp']
+    assert terms['kl'].item() == pytest.approx(kl.mean().item())
+    assert terms['pbp'].item() == pytest.approx(pbp.mean().item())
+
+
+def test_combo_step_reports_the_batchs_mean_terms():
+    trainer, half_done = bound(**COMBO), bound(**COMBO)
+    inputs = X, eps, X_in = batch(trainer)
+    kl, pbp, _ = trainer.model.elbo_terms(X, eps, X_in)
+    X_hat = reconstruction(trainer, *inputs)
+    real, fake = trainer.disc(X).asnumpy(), trainer.disc(X_hat).asnumpy()
+    deceived = after_its_disc_step(half_done, inputs).disc(X_hat).asnumpy()
+    terms = {name: term.item() for name, term in trainer.combo_step(*inputs).items()}
+    expected = {
+        'kl': kl.mean().item(),
+        'pbp': pbp.mean().item(),
+        'adversarial': -onp.log(sigmoid(deceived)).mean(),
+        'disc_real': -onp.log(sigmoid(real)).mean(),
+        'disc_fake': -onp.log(1 - sigmoid(fake)).mean(),
+        'disc_accuracy': onp.concatenate([real > 0, fake <= 0]).mean(),
+    }
+    assert {name: terms[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+    assert set(terms) - set(expected) == {'grad_norm_pbp', 'grad_norm_adversarial'}
+
+
+def test_an_undecided_discriminator_is_right_about_fakes_only():
+    trainer = bound()
+    for parameter in trainer.disc.collect_params().values():
+        parameter.set_data(np.zeros(parameter.shape))
+    assert trainer.combo_step(*batch(trainer))['disc_accuracy'].item() == 0.5
+
+
+def test_gradient_norms_are_those_at_the_logits_by_hand():
+    trainer, half_done = bound(**COMBO), bound(**COMBO)
+    inputs = X, eps, X_in = batch(trainer)
+    X_hat = reconstruction(trainer, *inputs).asnumpy().reshape(8, -1).astype('float64')
+    w0, b0, w1, b1 = weights(after_its_disc_step(half_done, inputs).disc).values()
+    hidden = X_hat @ w0.T + b0
+    d = onp.maximum(hidden, 0) @ w1.T + b1
+    to_pixels = ((hidden > 0) * w1) @ w0
+    adversarial = -sigmoid(-d) * to_pixels * X_hat * (1 - X_hat)
+    pbp = X_hat - X.asnumpy().reshape(8, -1)
+    terms = trainer.combo_step(*inputs)
+    by_hand = [onp.linalg.norm(g, axis=1).mean() for g in (pbp, adversarial)]
+    names = 'grad_norm_pbp', 'grad_norm_adversarial'
+    assert [terms[name].item() for name in names] == pytest.approx(by_hand, rel=1e-4)
+
+
+# Schedules
+
+
+def test_constant_schedule_keeps_the_learning_rate():
+    trainer = bound(lr=0.25)
+    assert {trainer.lr_at(step) for step in range(20)} == {0.25}
+
+
+def test_cosine_schedule_falls_from_the_learning_rate_through_its_half_to_zero():
+    trainer = bound(lr=0.5, lr_schedule='cosine')  # 4 epochs of 4 steps
+    assert trainer.lr_at(0) == 0.5
+    assert trainer.lr_at(4) == pytest.approx(0.5 * (1 + 2**-0.5) / 2)
+    assert trainer.lr_at(8) == pytest.approx(0.25)
+    assert trainer.lr_at(16) == pytest.approx(0)
+
+
+def test_every_step_of_both_optimisers_follows_the_schedule():
+    trainer = bound(lr=0.01, lr_schedule='cosine', num_epochs=2, solo_epochs=1)
+    used, disc_step = [], trainer.disc_step
+
+    def noted(self, X, X_hat):
+        used.append((self.vae_optim.learning_rate, self.disc_optim.learning_rate))
+        return disc_step(X, X_hat)
+
+    trainer.disc_step = types.MethodType(noted, trainer)
+    rows = trainer.fit(*vae_and_disc()[:1], trainer.data, trainer.disc)
+    expected = [trainer.lr_at(step) for step in (4, 5, 6, 7)]
+    assert used == [(lr, lr) for lr in expected]
+    assert [row['lr'] for row in rows] == [trainer.lr_at(3), trainer.lr_at(7)]
+
+
+def test_pbp_weight_is_one_while_solo_and_decays_by_combo_epochs():
+    trainer = bound(num_epochs=9, solo_epochs=3, pbp_weight=2.0, pbp_decay=0.5, pbp_decay_every=2)
+    assert [trainer.pbp_weight_at(e) for e in range(9)] == [1, 1, 1, 2, 2, 1, 1, 0.5, 0.5]
+
+
+def test_without_a_discriminator_every_epoch_is_solo():
+    trainer = bound(with_disc=False, solo_epochs=1, pbp_weight=5.0)
+    assert [trainer.phase(e) for e in range(4)] == ['solo'] * 4
+    assert [trainer.pbp_weight_at(e) for e in range(4)] == [1] * 4
+
+
+# An epoch's statistics
+
+
+def trained(trainer):
+    return trainer.fit(trainer.model, trainer.data, trainer.disc)
+
+
+def test_statistics_are_the_means_over_the_epochs_steps():
+    trainer, by_hand = bound(num_epochs=1), bound(num_epochs=1)
+    steps = [by_hand.combo_step(*batch(by_hand, step)) for step in range(4)]
+    [row] = trained(trainer)
+    for name in steps[0]:
+        assert row[name] == pytest.approx(onp.mean([terms[name].item() for terms in steps]))
+
+
+def test_statistics_say_epoch_phase_and_weights():
+    rows = trained(bound(num_epochs=2, solo_epochs=1, **COMBO))
+    assert [(r['epoch'], r['phase'], r['pbp_weight'], r['disc_weight']) for r in rows] == [
+        (0, 'solo', 1.0, None),
+        (1, 'combo', 0.7, 3.0),
+    ]
+    assert 'adversarial' not in rows[0] and rows[1]['adversarial'] > 0
+    assert all(row['seconds'] > 0 for row in rows)
+
+
+def test_pictures_that_do_not_fill_a_batch_are_left_out():
+    trainer = bound(batch_size=20)  # of 32 pictures
+    assert trainer.num_steps == 1
+    [row] = trained(bound(batch_size=20, num_epochs=1))
+    assert row['pbp'] == pytest.approx(trainer.solo_step(*batch(trainer))['pbp'].item())
+
+
+def test_too_few_pictures_for_a_batch_end_with_a_sentence():
+    with pytest.raises(CourseError, match=r'\(32\) than batch_size \(33\): lower it') as e:
+        bound(batch_size=33)
+    assert '\n' not in str(e.value)
+
+
+def last_bias(net):
+    return list(net.collect_params('.*bias').values())[-1]
+
+
+POISONED = {  # the term that is named first: what is spoilt
+    'kl': lambda trainer: last_bias(trainer.model.encoder),
+    'pbp': lambda trainer: last_bias(trainer.model.decoder),
+    'adversarial': lambda trainer: last_bias(trainer.disc),
+}
+
+
+@pytest.mark.parametrize('sync_every', [1, 3, 50])
+@pytest.mark.parametrize('term', POISONED)
+def test_nan_stops_the_training_and_names_step_and_term(monkeypatch, sync_every, term):
+    monkeypatch.setattr(training, 'SYNC_EVERY', sync_every)
+    trainer = bound(num_epochs=3)
+    noisy, steps = trainer.noisy, []
+
+    def poisoned(X, rng):
+        steps.append(X)
+        if len(steps) == 4 + 3:  # the third step of the second epoch
+            bias = POISONED[term](trainer)
+            bias.set_data(np.full(bias.shape, onp.nan))
+        return noisy(X, rng)
+
+    trainer.noisy = poisoned
+    with pytest.raises(CourseError, match=f'{term} is nan at step 2 of epoch 1 ') as e:
+        trained(trainer)
+    assert '\n' not in str(e.value)
+
+
+def test_numbers_that_grow_beyond_all_bounds_stop_the_training():
+    with pytest.raises(CourseError, match=r'(kl|pbp) is (inf|nan) at step \d of epoch 0'):
+        trained(bound(with_disc=False, lr=1e4))
+
+
+# Noise
+
+
+def test_the_noise_of_a_step_follows_from_seed_epoch_and_step():
+    first = batch(bound())[1].asnumpy()
+    assert onp.array_equal(batch(bound())[1].asnumpy(), first)
+    other_epoch = bound()
+    other_epoch.epoch = 1
+    for other in (batch(bound(seed=1)), batch(other_epoch), batch(bound(), step=1)):
+        assert not onp.isclose(other[1].asnumpy(), first).any()
+
+
+def test_the_noise_is_standard_normal():
+    trainer = bound(batch_size=32)
+    eps = onp.concatenate([trainer.noisy(np.zeros((4096, 1, 1, 1)), trainer.rng(0))[1].asnumpy()])
+    assert eps.shape == (4096, 2)
+    assert eps.mean(axis=0) == pytest.approx([0, 0], abs=0.06)
+    assert eps.std(axis=0) == pytest.approx([1, 1], abs=0.05)
+
+
+def test_another_seed_or_epoch_has_another_order():
+    trainer, other_seed = bound(), bound(seed=1)
+    orders = [trainer.rng().permutation(32), other_seed.rng().permutation(32)]
+    trainer.epoch = 1
+    orders.append(trainer.rng().permutation(32))
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_by_default_the_encoder_sees_the_picture_itself():
+    trainer = bound()
+    X, _, X_in = batch(trainer)
+    assert onp.array_equal(X.asnumpy(), X_in.asnumpy())
+
+
+def test_binarised_input_is_drawn_from_the_pixels_and_the_target_stays_grey():
+    trainer = bound(binarise_input=True)
+    grey = np.full((2000, 1, 2, 2), 0.3)
+    X, _, X_in = trainer.noisy(grey, trainer.rng(0))
+    assert onp.array_equal(X.asnumpy(), grey.asnumpy())
+    assert set(onp.unique(X_in.asnumpy())) == {0, 1}
+    assert X_in.asnumpy().mean(axis=(0, 1)).ravel() == pytest.approx([0.3] * 4, abs=0.05)
+
+
+def test_binarised_input_keeps_black_and_white_pixels():
+    trainer = bound(binarise_input=True)
+    X, _, X_in = trainer.noisy(np.array([[[[0.0, 1.0]]]] * 50), trainer.rng(0))
+    assert onp.array_equal(X_in.asnumpy(), X.asnumpy())
+
+
+@pytest.mark.parametrize('noise', [{'binarise_input': True}, {'augment': 1.0}])
+def test_noisy_pictures_follow_from_seed_epoch_and_step(noise):
+    first = batch(bound(**noise))[2].asnumpy()
+    assert onp.array_equal(batch(bound(**noise))[2].asnumpy(), first)
+    trainer = bound(**noise)
+    X = next(iter(trainer.data.shuffled_batches(8, trainer.rng())))
+    assert not onp.array_equal(trainer.noisy(X, trainer.rng(1))[2].asnumpy(), first)
+
+
+def test_augmented_pictures_are_both_input_and_target():
+    trainer = bound(augment=1.0)
+    plain = batch(bound())[0]
+    X, _, X_in = batch(trainer)
+    assert not onp.allclose(X.asnumpy(), plain.asnumpy())
+    assert onp.array_equal(X.asnumpy(), X_in.asnumpy())
+    rng = trainer.rng(0)
+    rng.standard_normal((8, 2), dtype='float32')  # the latents' noise is drawn first
+    assert onp.array_equal(X.asnumpy(), jittered(plain, 1.0, rng).asnumpy())
+
+
+def test_the_last_fifth_of_the_epochs_sees_the_pictures_as_they_are():
+    trainer, augmented = bound(augment=1.0, num_epochs=10), []
+    X = next(iter(trainer.data.shuffled_batches(8, trainer.rng())))
+    for trainer.epoch in range(10):
+        augmented.append(trainer.noisy(X, trainer.rng(0))[0] is not X)
+    assert augmented == [True] * 8 + [False] * 2
+
+
+# Around the training
+
+
+def test_both_optimisers_are_adam_with_the_given_beta1():
+    for beta1 in (0.9, 0.5):
+        trainer = bound(beta1=beta1)
+        trainer.combo_step(*batch(trainer))
+        nets = (trainer.model, trainer.vae_optim), (trainer.disc, trainer.disc_optim)
+        for net, optimiser in nets:
+            for i, gradient in enumerate(gradients(net).values()):
+                mean, _ = optimiser._updaters[0].states[i]
+                assert mean.asnumpy() == pytest.approx((1 - beta1) * gradient / 8, rel=1e-4)
+
+
+def test_no_progress_is_shown_where_there_is_no_terminal(capfd):
+    trained(bound(num_epochs=1))
+    assert capfd.readouterr() == ('', '')
+
+
+def test_progress_on_a_terminal_shows_epoch_phase_and_terms(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, 'stderr', terminal)
+    trained(bound(num_epochs=2, solo_epochs=1))
+    for words in ('epoch 1/2 solo', 'epoch 2/2 combo', '8/8', 'kl=', 'adversarial='):
+        assert words in terminal.getvalue()
+
+
+def test_saved_optimiser_does_not_depend_on_how_many_layers_were_made_before(tmp_path):
+    saved = []
+    for made_before in range(12):  # somewhere in between, a network's layers are 9 and 10
+        nn.Dense(1)
+        vae = vae_and_disc()[0]
+        optimiser = adam(vae)
+        with autograd.record():
+            loss = sum((p.data() ** 2).sum() for p in vae.collect_params().values())
+        loss.backward()
+        optimiser.step(1)
+        optimiser.save_states(str(tmp_path / f'{made_before}.states'))
+        means = optimiser._updaters[0].states
+        saved.append([means[i][0].shape for i in sorted(means)])
+    shapes = [p.shape for p in vae.collect_params().values()]
+    assert saved == [shapes] * 12
