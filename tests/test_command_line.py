@@ -46,7 +46,7 @@ def one_line(stderr):
 
 def test_without_a_command_every_run_is_listed_with_its_state(tmp_path):
     process = python('-m', 'd2lvae', runs=tmp_path, cwd=tmp_path)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=600)
     assert (process.returncode, stderr) == (0, '')
     rows = [re.search(r'(\S+_on_\S+) +(.+)', line).groups() for line in stdout.splitlines()]
     own = [name for name, e in catalogue.entries().items() if name != e.study_row]
@@ -56,7 +56,7 @@ def test_without_a_command_every_run_is_listed_with_its_state(tmp_path):
 
 def test_an_unknown_run_ends_the_process_with_1_and_one_line(tmp_path):
     process = python('-m', 'd2lvae', 'run', 'no_such_run', runs=tmp_path)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=600)
     assert (process.returncode, stdout) == (1, '')
     assert 'There is no run no_such_run' in one_line(stderr)
 

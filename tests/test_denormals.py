@@ -22,7 +22,7 @@ print(big.asnumpy().any(), (onp.full(9, 1e-39, 'float32') * onp.float32(1)).all(
 def test_mxnet_flushes_denormals_and_numpy_keeps_them(tmp_path, monkeypatch, threads):
     monkeypatch.setenv('OMP_NUM_THREADS', threads)
     process = python('-c', 'import d2lvae\n' + PROGRAM, runs=tmp_path)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=600)
     assert stdout == 'False True\n', stderr
 
 

@@ -371,7 +371,7 @@ def test_a_killed_publication_leaves_the_earlier_result_and_is_cleared_away(runs
         "results.publish(tiny.solo(), tiny.solo().data(), study_row='another')\n"
     )
     process = python('-c', program, runs=runs)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=600)
     assert process.returncode == -9, stderr
     assert content(solo().published) == before
     assert len(list(solo().published.parent.iterdir())) == 2

@@ -1,5 +1,6 @@
 """What several tests share: tiny pictures, networks and experiments, which train in a moment."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -87,3 +88,15 @@ def python(*arguments, runs, **options):
         stderr=subprocess.PIPE,
         **options,
     )
+
+
+@contextlib.contextmanager
+def waiting_python(*arguments, runs, **options):
+    """Another Python that says when it is where it shall be; it is killed with the block."""
+    process = python(*arguments, runs=runs, **options)
+    try:
+        assert process.stdout.readline() == 'here\n', process.stderr.read()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
