@@ -60,6 +60,15 @@ def write_tables(_):
     print(*(f'Written: {path}' for path in tables.write_tables()), sep='\n')
 
 
+def keep_decoder(_):
+    """Keep the decoder of our plain recipe, trained here, for chapter 01."""
+    from d2lvae import catalogue, results
+
+    experiment = catalogue.find(results.EXPLORED).experiment
+    results.keep_mnist_decoder(experiment, 0, experiment.data())
+    print(f'Written: {results.MNIST_DECODER}')
+
+
 def execute_course(_):
     """Execute every chapter and write the report."""
     from d2lvae.course import run_course
@@ -101,6 +110,7 @@ def parser():
             help='smoke: seconds; reference: the full size (default: smoke)',
         )
     add('tables', write_tables)
+    add('decoder', keep_decoder)
     add('course', execute_course)
     return top
 

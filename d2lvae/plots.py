@@ -118,17 +118,6 @@ def curves(statistics, path=None):
     finish(figure, path)
 
 
-def lines(x, curves, xlabel, ylabel, path=None):
-    """Named curves over x; `curves` maps a label to its values."""
-    figure, axis = plt.subplots(figsize=(4.6, 3), layout='constrained')
-    for (label, y), colour, line in zip(curves.items(), COLOURS, LINES):
-        axis.plot(x, y, line, color=colour, label=label)
-    axis.set(xlabel=xlabel, ylabel=ylabel)
-    axis.grid(alpha=0.3)
-    axis.legend(frameon=False)
-    finish(figure, path)
-
-
 def trade_off(panels, control=None, path=None):
     """Planes of fidelity and sharpness.
 

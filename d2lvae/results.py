@@ -35,6 +35,7 @@ STATISTICS = [
     'disc_weight',
     'lr',
 ]
+EXPLORED = 'DenseVAE_on_MNIST/5_3_400_bce_150_jitter0.4_binarised_cosine'  # by chapter 01
 MNIST_DECODER = Path(__file__).with_name('frozen') / 'mnist_decoder.safetensors'
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 

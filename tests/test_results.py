@@ -8,6 +8,7 @@ import numpy as onp
 import pandas as pd
 import pytest
 import yaml
+from mxnet import np
 from PIL import Image
 from scipy import stats
 from tiny import combo, python, solo
@@ -17,8 +18,10 @@ from d2lvae import files, paths, plots, results
 from d2lvae.data import MNIST, to_float
 from d2lvae.errors import CourseError
 from d2lvae.experiment import Experiment
-from d2lvae.metrics import noise_control
+from d2lvae.metrics import active_units, noise_control, psnr
 from d2lvae.vae import num_parameters
+
+KEPT = paths.RESULTS  # the committed results, before the tests look elsewhere
 
 ROW = 'DenseVAE_DenseLogReg_on_MNIST/5_3_400_1_200_50'
 FILES = {
@@ -439,3 +442,12 @@ def test_the_kept_decoder_draws_what_the_trained_one_does(runs, tmp_path, monkey
     drawn = kept.generate(d2lvae.np.array(means)).asnumpy()
     assert drawn == pytest.approx(trained.reconstruct(X).asnumpy(), abs=2e-3)
     assert (tmp_path / 'decoder.safetensors').stat().st_size < 2_000_000
+
+
+def test_the_kept_decoder_draws_the_held_out_digits_as_well_as_its_run():
+    vae, means = results.load_mnist_decoder()
+    X = to_float(MNIST().held_out_images)
+    X_hat = vae.generate(np.array(means)).asnumpy()
+    stored = results.load_summary(KEPT / results.EXPLORED)['metrics']
+    assert psnr(X, X_hat) == pytest.approx(stored['psnr']['mean'], abs=0.02)
+    assert active_units(means) == stored['active_units']['mean']
