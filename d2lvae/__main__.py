@@ -19,10 +19,13 @@ def list_runs(_):
 
 
 def fetch_data(_):
-    """Fetch and check the digits of MNIST."""
-    from d2lvae.data import MNIST
+    """Fetch and check the digits of MNIST, and draw the avatars that the chapters begin with."""
+    from d2lvae.data import MNIST, AvatarFaces
 
     print(f'MNIST is there and whole (source: {MNIST().source}).')
+    avatars = AvatarFaces()
+    num = len(avatars.train_images) + len(avatars.held_out_images)
+    print(f'{num} avatars are there ({avatars.source}).')
 
 
 def run_experiment(arguments):
@@ -40,10 +43,9 @@ def run_experiment(arguments):
 def evaluate_run(arguments):
     """Score a finished local run on other pictures."""
     from d2lvae import catalogue, results
-    from d2lvae.data import MNIST, read_pictures
 
     experiment = catalogue.find(arguments.run).at(arguments.scale)
-    images, labels = read_pictures(arguments.data, MNIST.SHAPE)
+    images, labels = experiment.read_pictures(arguments.data)
     print_metrics(results.evaluate(experiment, arguments.seed, images, labels))
 
 

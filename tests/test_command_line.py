@@ -8,7 +8,8 @@ from tiny import python
 
 from d2lvae import catalogue, paths
 from d2lvae.__main__ import main
-from d2lvae.data import idx_bytes, load_mnist
+from d2lvae.data.idx import idx_bytes
+from d2lvae.data.mnist import load_mnist
 
 GAN = '5_3_400_1_200_50'
 BCE = '5_3_400_bce_50'
@@ -89,6 +90,7 @@ def test_help_names_every_command(capsys):
 def test_data_says_that_the_digits_are_there(output):
     code, stdout, stderr = output('data')
     assert not code and 'MNIST is there and whole' in stdout and not stderr
+    assert '1000 avatars are there' in stdout
 
 
 def test_evaluating_what_was_not_run_ends_with_one_line(output, tmp_path, monkeypatch):

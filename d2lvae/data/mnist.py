@@ -1,12 +1,10 @@
-"""The pictures: uint8 arrays of shape (N, C, H, W), checked, and never changed silently."""
+"""MNIST: three sources in a fixed order, and one SHA-256 that the digits of each must have."""
 
 import contextlib
 import gzip
-import hashlib
 import http.client
 import io
 import pickle
-import struct
 import subprocess
 import sys
 import tempfile
@@ -15,13 +13,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import mxnet as mx
 import numpy as onp
-from d2l import mxnet as d2l
-from mxnet import np
-from PIL import Image, UnidentifiedImageError
 
 from d2lvae import paths
+from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
+from d2lvae.data.images import ImageData, first, sha256
 from d2lvae.errors import CourseError
 from d2lvae.files import write_whole
 
@@ -40,50 +36,6 @@ MNIST_MIRRORS = (
     'https://storage.googleapis.com/cvdf-datasets/mnist/',
 )
 DOWNLOAD_SECONDS = 60
-PICTURES = ('.png', '.jpg', '.jpeg')
-
-
-class ImageData(d2l.DataModule):
-    """Training and held-out pictures in memory.
-
-    Parameters
-    ----------
-    train, held_out : tuple of numpy.ndarray
-        Pictures (N, C, H, W) as uint8 and labels (N,), the labels for metrics only.
-    source : str
-        Where the pictures came from, in words.
-    """
-
-    def __init__(self, name, train, held_out, source, batch_size=64):
-        super().__init__(num_workers=0)
-        self.name, self.source, self.batch_size = name, source, batch_size
-        self.train_images, self.train_labels = train
-        self.held_out_images, self.held_out_labels = held_out
-        self.fingerprint = sha256(*train, *held_out)
-        self._train = np.array(self.train_images, dtype='uint8')
-
-    @property
-    def shape(self):
-        """(C, H, W) of one picture."""
-        return self.train_images.shape[1:]
-
-    def get_dataloader(self, train):
-        """d2l's loader of (pictures as uint8, labels), for a look at the data."""
-        part = (
-            (self.train_images, self.train_labels)
-            if train
-            else (self.held_out_images, self.held_out_labels)
-        )
-        return self.get_tensorloader(part, train)
-
-    def shuffled_batches(self, batch_size, rng):
-        """One epoch of float32 batches (batch_size, C, H, W) in [0, 1], incomplete ones left out.
-
-        `rng` is a `numpy.random.Generator`; the same generator gives the same order.
-        """
-        order = rng.permutation(len(self.train_images)).astype('int32')
-        for i in range(0, len(order) - batch_size + 1, batch_size):
-            yield to_float(np.take(self._train, np.array(order[i : i + batch_size]), axis=0))
 
 
 class MNIST(ImageData):
@@ -107,54 +59,11 @@ class MNIST(ImageData):
         x, y, x_held_out, y_held_out = arrays
         super().__init__(
             'mnist',
-            first(x, y, num_train),
-            first(x_held_out, y_held_out, num_held_out),
+            first(num_train, 'to train with', x[:, None], y),
+            first(num_held_out, 'to hold out', x_held_out[:, None], y_held_out),
             source,
             batch_size,
         )
-
-
-def to_float(images):
-    """uint8 pictures as float32 in [0, 1], for NumPy and MXNet arrays alike."""
-    return images.astype('float32') / 255
-
-
-def jittered(X, shift, rng):
-    """Pictures (N, C, H, W) in [0, 1], each shifted, turned and zoomed a little at random.
-
-    Standard deviations: `shift` pixels, 0.16 `shift` radians, 0.1 `shift` of the logarithm of the
-    size. Bilinear; what comes in from outside is black.
-    """
-    n = len(X)
-    angle, zoom = (
-        0.16 * shift * rng.standard_normal(n),
-        onp.exp(0.1 * shift * rng.standard_normal(n)),
-    )
-    cos, sin = zoom * onp.cos(angle), zoom * onp.sin(angle)
-    dx, dy = 2 * shift / (X.shape[-1] - 1) * rng.standard_normal((2, n))
-    affine = onp.stack([cos, -sin, dx, sin, cos, dy], axis=1).astype('float32')
-    grid = mx.nd.GridGenerator(mx.nd.array(affine), 'affine', target_shape=X.shape[2:])
-    return np.clip(mx.nd.BilinearSampler(X.as_nd_ndarray(), grid).as_np_ndarray(), 0, 1)
-
-
-def first(images, labels, num):
-    """The first `num` digits (0: all), with a channel axis."""
-    if num > len(images):
-        raise CourseError(f'{num} pictures were asked for, but there are only {len(images)}.')
-    stop = num or len(images)
-    return images[:stop, None], labels[:stop]
-
-
-def sha256(*arrays):
-    """SHA-256 over shapes and bytes of the decoded arrays, whatever file they came from."""
-    digest = hashlib.sha256()
-    for a in arrays:
-        digest.update(f'{a.dtype}{a.shape}'.encode())
-        digest.update(onp.ascontiguousarray(a))
-    return digest.hexdigest()
-
-
-# MNIST: three sources in a fixed order
 
 
 def load_mnist(root):
@@ -252,74 +161,6 @@ def check_mnist(arrays, what, remedy):
         raise CourseError(
             f'{what} are not the digits of MNIST (SHA-256 of the decoded arrays differs). {remedy}'
         )
-
-
-# Pictures of one's own
-
-
-def read_pictures(path, shape):
-    """Pictures from an idx file or a folder, as uint8 (N, *shape), and their labels or None.
-
-    Pictures in a folder (PNG, JPEG) become grey and are resized. Labels come from an idx file whose
-    name has `labels-idx1` for `images-idx3`, if there is one.
-
-    Raises
-    ------
-    CourseError
-        If there is no picture, or one that cannot be read.
-    """
-    path = Path(path)
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
-        if not found:
-            raise CourseError(f'{path} holds no picture: {", ".join(PICTURES)} are read.')
-        return onp.stack([read_picture(p, shape) for p in found]), None
-    if not path.is_file():
-        raise CourseError(f'{path} is neither a file nor a folder.')
-    images = read_idx(path)
-    if images.ndim != 3 or images.shape[1:] != shape[1:]:
-        raise CourseError(
-            f'{path} holds an array of shape {images.shape}, not pictures '
-            f'(N, {shape[1]}, {shape[2]}).'
-        )
-    labels = path.with_name(path.name.replace('images-idx3', 'labels-idx1'))
-    return images[:, None], read_idx(labels) if labels != path and labels.is_file() else None
-
-
-def read_picture(path, shape):
-    try:
-        with Image.open(path) as picture:
-            return onp.asarray(picture.convert('L').resize(shape[:0:-1]))[None]
-    except (UnidentifiedImageError, OSError) as e:
-        raise CourseError(f'{path} is no picture that can be read ({e}).') from e
-
-
-# File formats
-
-
-def read_idx(path):
-    """The array in an idx file, plain or gzip; CourseError that names it if it is damaged."""
-    return decode_idx(path.read_bytes(), str(path))
-
-
-def decode_idx(raw, name):
-    """idx: two zero bytes, type (8: uint8), number of axes, each axis as big-endian int32, data."""
-    try:
-        if raw[:2] == b'\x1f\x8b':
-            raw = gzip.decompress(raw)
-        zero, kind, ndim = struct.unpack('>HBB', raw[:4])
-        shape = struct.unpack(f'>{ndim}I', raw[4 : 4 + 4 * ndim])
-        if (zero, kind) != (0, 8):
-            raise ValueError('not an idx file of bytes')
-        return onp.frombuffer(raw, 'uint8', offset=4 + 4 * ndim).reshape(shape)
-    except (ValueError, struct.error, EOFError, OSError, zlib.error) as e:
-        raise CourseError(
-            f'{name} is damaged ({e}): delete it and start again to fetch it anew.'
-        ) from e
-
-
-def idx_bytes(array):
-    return struct.pack(f'>HBB{array.ndim}I', 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 class ArraysOnly(pickle.Unpickler):

@@ -1,0 +1,36 @@
+"""Decoded pictures kept on disk, so that only a data set's first use takes time.
+
+A picture set is two files: `<key>.npy` with the array, and `<key>.json` with its checksum and what
+else is known of it. Both follow from the key, so processes that write them at once do no harm.
+"""
+
+import io
+import json
+import zlib
+
+import numpy as onp
+
+from d2lvae.files import write_whole
+
+
+def load(folder, key):
+    """The pictures, mapped from the disk and read-only, and the facts stored with them.
+
+    None if they are not there, or damaged.
+    """
+    path = folder / f'{key}.npy'
+    try:
+        facts = json.loads((folder / f'{key}.json').read_bytes())
+        whole = facts.pop('crc32') == zlib.crc32(onp.memmap(path, mode='r'))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return (onp.load(path, mmap_mode='r'), facts) if whole else None
+
+
+def store(folder, key, images, **facts):
+    """Keep pictures and facts; CourseError if the disk is full or the folder cannot be written."""
+    content = io.BytesIO()
+    onp.save(content, images)
+    facts['crc32'] = zlib.crc32(content.getbuffer())
+    write_whole(folder / f'{key}.npy', content.getbuffer())
+    write_whole(folder / f'{key}.json', json.dumps(facts).encode())

@@ -1,0 +1,97 @@
+"""Pictures in memory: uint8 arrays of shape (N, C, H, W), checked, and never changed silently."""
+
+import hashlib
+
+import mxnet as mx
+import numpy as onp
+from d2l import mxnet as d2l
+from mxnet import np
+
+from d2lvae.errors import CourseError
+
+
+class ImageData(d2l.DataModule):
+    """Training and held-out pictures in memory.
+
+    Parameters
+    ----------
+    train, held_out : tuple of numpy.ndarray
+        Pictures (N, C, H, W) as uint8 and their labels (N,), for metrics only, or None.
+    source : str
+        Where the pictures came from, in words.
+    """
+
+    def __init__(self, name, train, held_out, source, batch_size=64):
+        super().__init__(num_workers=0)
+        self.name, self.source, self.batch_size = name, source, batch_size
+        self.train_images, self.train_labels = train
+        self.held_out_images, self.held_out_labels = held_out
+        self.fingerprint = sha256(*(a for a in (*train, *held_out) if a is not None))
+        self._train = np.array(self.train_images, dtype='uint8')
+
+    @property
+    def shape(self):
+        """(C, H, W) of one picture."""
+        return self.train_images.shape[1:]
+
+    def get_dataloader(self, train):
+        """d2l's loader of (pictures as uint8, labels if there are any), for a look at the data."""
+        part = (
+            (self.train_images, self.train_labels)
+            if train
+            else (self.held_out_images, self.held_out_labels)
+        )
+        return self.get_tensorloader([a for a in part if a is not None], train)
+
+    def shuffled_batches(self, batch_size, rng):
+        """One epoch of float32 batches (batch_size, C, H, W) in [0, 1], incomplete ones left out.
+
+        `rng` is a `numpy.random.Generator`; the same generator gives the same order.
+        """
+        order = rng.permutation(len(self.train_images)).astype('int32')
+        for i in range(0, len(order) - batch_size + 1, batch_size):
+            yield to_float(np.take(self._train, np.array(order[i : i + batch_size]), axis=0))
+
+
+def to_float(images):
+    """uint8 pictures as float32 in [0, 1], for NumPy and MXNet arrays alike."""
+    return images.astype('float32') / 255
+
+
+def jittered(X, shift, rng):
+    """Pictures (N, C, H, W) in [0, 1], each shifted, turned and zoomed a little at random.
+
+    Standard deviations: `shift` pixels, 0.16 `shift` radians, 0.1 `shift` of the logarithm of the
+    size. Bilinear; what comes in from outside is black.
+    """
+    n = len(X)
+    angle, zoom = (
+        0.16 * shift * rng.standard_normal(n),
+        onp.exp(0.1 * shift * rng.standard_normal(n)),
+    )
+    cos, sin = zoom * onp.cos(angle), zoom * onp.sin(angle)
+    dx, dy = 2 * shift / (X.shape[-1] - 1) * rng.standard_normal((2, n))
+    affine = onp.stack([cos, -sin, dx, sin, cos, dy], axis=1).astype('float32')
+    grid = mx.nd.GridGenerator(mx.nd.array(affine), 'affine', target_shape=X.shape[2:])
+    return np.clip(mx.nd.BilinearSampler(X.as_nd_ndarray(), grid).as_np_ndarray(), 0, 1)
+
+
+def first(num, purpose, *arrays):
+    """The first `num` entries of arrays of one length (0: all).
+
+    Raises CourseError, which names the `purpose`, if there are fewer.
+    """
+    if num > len(arrays[0]):
+        raise CourseError(
+            f'{num} pictures were asked for {purpose}, but there are only {len(arrays[0])}.'
+        )
+    return tuple(a[: num or None] for a in arrays)
+
+
+def sha256(*arrays):
+    """SHA-256 over shapes and bytes of the decoded arrays, whatever file they came from."""
+    digest = hashlib.sha256()
+    for a in arrays:
+        digest.update(f'{a.dtype}{a.shape}'.encode())
+        digest.update(onp.ascontiguousarray(a))
+    return digest.hexdigest()
