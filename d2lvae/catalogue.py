@@ -10,9 +10,21 @@ from d2lvae.errors import CourseError
 from d2lvae.experiment import Experiment
 from d2lvae.results import load_summary
 
-SMOKE = {'num_train': 3200, 'num_held_out': 500, 'num_epochs': 4, 'run': '', 'scale': 'smoke'}
-BUILT = ('DenseVAE',)  # the networks of this version; the other rows wait for theirs
-CONTROLS = {'bce': 'DenseVAE_on_MNIST/5_3_400_bce_50', 'l2': 'DenseVAE_on_MNIST/5_3_400_l2_50'}
+SMOKE = {'num_epochs': 4, 'run': '', 'scale': 'smoke'}
+SMOKE_DATA = {
+    'mnist': {'num_train': 3200, 'num_held_out': 500},
+    'anime': {'dataset': 'avatars', 'num_train': 800, 'num_held_out': 200},
+}
+FACES = {'dataset': 'anime', 'num_train': 6400, 'num_held_out': 1600}
+DISC_CHANNELS = {'ResNet': 32, 'DeepConvDisc': 32}  # the study's have 64, at three times the time
+TENTH = 10  # faces: a tenth of the study's epochs, which keeps the proportions of its schedules
+BUILT = ('mnist', 'anime')  # the groups of this version; the other rows wait for their chapters
+CONTROLS = {
+    ('DenseVAE', 'mnist'): 'DenseVAE_on_MNIST/5_3_400_bce_50',
+    ('DenseVAE', 'anime'): 'DenseVAE_on_anime/512_5_1024_200_seeded',
+    ('ConvVAE', 'anime'): 'ConvVAE_on_anime/512_32_200_seeded',
+    ('DeepConvVAE', 'anime'): 'ConvVAE_on_anime/512_32_200_seeded',
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,9 @@ class Entry:
         """The experiment at a scale: 'reference' as it is, 'smoke' in seconds."""
         if scale == 'reference':
             return self.experiment
-        return Experiment(**self.experiment.model_dump() | SMOKE)
+        changes = SMOKE | SMOKE_DATA[self.experiment.dataset]
+        solo = min(self.experiment.solo_epochs, SMOKE['num_epochs'] // 2)
+        return Experiment(**self.experiment.model_dump() | changes | {'solo_epochs': solo})
 
 
 @functools.cache
@@ -41,28 +55,63 @@ def study():
 
 
 def from_row(row):
-    """The experiment of a row of the study on MNIST."""
+    """The experiment of a row of the study, faces at a tenth of its epochs."""
+    share = 1 if row.group == 'mnist' else TENTH
     parameters = {
+        **({} if row.group == 'mnist' else FACES),
         'vae': row.vae,
         'latents': int(row.latents),
-        'hidden_layers': int(row.hidden_layers),
-        'hidden_nodes': int(row.hidden_nodes),
         'pbp_loss': row.pbp_loss,
         'lr': float(row.lr),
         'batch_size': int(row.batch_size),
-        'num_epochs': int(row.solo_epochs + row.combo_epochs),
+        'num_epochs': int(row.solo_epochs + row.combo_epochs) // share,
+        **vae_sizes(row),
     }
     if isinstance(row.discriminator, str):
-        layers, nodes = map(int, row.disc_base_channels_or_nodes.split('x'))
         parameters |= {
             'discriminator': row.discriminator,
-            'disc_layers': layers,
-            'disc_nodes': nodes,
-            'solo_epochs': int(row.solo_epochs),
+            **disc_sizes(row),
+            'solo_epochs': int(row.solo_epochs) // share,
             'disc_weight': float(row.disc_weight),
             'pbp_weight': float(row.pbp_weight),
         }
-    return Experiment(**parameters, run=row.folder.partition('/')[2], scale='reference')
+    if row.pbp_decay_per_25_combo_epochs > 0:
+        parameters |= {
+            'pbp_decay': float(row.pbp_decay_per_25_combo_epochs),
+            'pbp_decay_every': 25 / share,
+        }
+    return Experiment(**parameters, run=run_name(row), scale='reference')
+
+
+def vae_sizes(row):
+    if row.vae == 'DenseVAE':
+        return {'hidden_layers': int(row.hidden_layers), 'hidden_nodes': int(row.hidden_nodes)}
+    return {'base_channels': int(row.vae_base_channels)}
+
+
+def disc_sizes(row):
+    if row.discriminator == 'DenseLogReg':
+        layers, nodes = map(int, row.disc_base_channels_or_nodes.split('x'))
+        return {'disc_layers': layers, 'disc_nodes': nodes}
+    channels = int(row.disc_base_channels_or_nodes)
+    return {'disc_channels': DISC_CHANNELS.get(row.discriminator, channels)}
+
+
+def run_name(row):
+    """The study's name of a run, with the epochs and sizes that are really run."""
+    name = row.folder.partition('/')[2]
+    if row.discriminator == 'DeepConvDisc':
+        name = name.replace('_64_', f'_{DISC_CHANNELS["DeepConvDisc"]}_')
+    return name if row.group == 'mnist' else name.replace('_200', f'_{200 // TENTH}')
+
+
+def note(row):
+    """What of the study's recipe was changed."""
+    if row.group == 'mnist':
+        return Entry.note
+    channels = DISC_CHANNELS.get(row.discriminator)
+    narrow = f', {row.discriminator} of {channels} base channels' if channels else ''
+    return f"the study's recipe at a tenth of its epochs{narrow}"
 
 
 def ours(study_row, note, control=None, **changes):
@@ -74,18 +123,24 @@ def ours(study_row, note, control=None, **changes):
 @functools.cache
 def entries_of_study():
     rows = study().drop_duplicates('folder')
-    rows = rows[rows['vae'].isin(BUILT) & (rows['group'] == 'mnist')]
+    rows = rows[rows['group'].isin(BUILT)]
     entries = {}
     for row in rows.itertuples():
         experiment = from_row(row)
-        control = CONTROLS[row.pbp_loss] if experiment.discriminator else None
-        entries[row.folder] = Entry(experiment, row.folder, control)
+        control = CONTROLS[row.vae, row.group] if experiment.discriminator else None
+        entries[row.folder] = Entry(experiment, row.folder, control, note(row))
     return entries
 
 
 @functools.cache
 def entries():
-    """Every experiment that can be run, by the name of its results folder."""
+    """Every experiment that can be run, by the study's name of its folder, or by ours."""
+    own = (*digit_recipes(), *face_recipes())
+    return entries_of_study() | {entry.experiment.folder: entry for entry in own}
+
+
+def digit_recipes():
+    """Our own recipes for the study's networks on digits."""
     best_plain = ours(
         'DenseVAE_on_MNIST/5_3_400_bce_50',
         'cosine schedule, binarised input, jittered digits, 150 epochs',
@@ -118,13 +173,43 @@ def entries():
         disc_weight=300.0,
         **combo,
     )
-    own = (best_plain, best_combo, sharpest_combo)
-    return entries_of_study() | {entry.experiment.folder: entry for entry in own}
+    return best_plain, best_combo, sharpest_combo
+
+
+def face_recipes():
+    """Our own recipes for the study's networks on faces."""
+    common = {'batch_size': 16, 'lr_schedule': 'cosine', 'flip': True}
+    best_plain = ours(
+        'ConvVAE_on_anime/512_32_200_seeded',
+        'KL weight 0.1, batches of 16, mirrored faces, cosine schedule',
+        run='512_32_20_kl0.1_b16_flip_cosine',
+        kl_weight=0.1,
+        **common,
+    )
+    best_combo = ours(
+        'ConvVAE_ConvDisc_LeakyReLU_on_anime/512_32_32_200_10_seeded',
+        'disc weight 200, spectral norm, KL weight 0.05, 5 solo and 15 combo epochs, batches of '
+        '16, beta1 0.5, mirrored faces, cosine schedule',
+        control=best_plain.experiment.folder,
+        run='512_32_32_5+15_200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+        disc_norm='spectral',
+        disc_weight=200.0,
+        solo_epochs=5,
+        kl_weight=0.05,
+        lr=5e-4,
+        beta1=0.5,
+        **common,
+    )
+    return best_plain, best_combo
 
 
 def find(name):
     """An entry by its folder's name, or by the last part of it; CourseError if there is none."""
-    matches = [e for folder, e in entries().items() if name in (folder, folder.split('/')[1])]
+    matches = [
+        entry
+        for folder, entry in entries().items()
+        if name in {n for f in (folder, entry.experiment.folder) for n in (f, f.split('/')[1])}
+    ]
     if len(matches) == 1:
         return matches[0]
     if any(name in (folder, folder.split('/')[1]) for folder in study()['folder']):
@@ -142,6 +227,6 @@ def summary(folder):
 def state(folder):
     """Of a row or recipe, in words."""
     if folder not in entries():
-        return 'networks to come'
+        return 'its chapter is to come'
     stored = summary(folder)
     return f'done, seeds {" ".join(map(str, stored["seeds"]))}' if stored else 'to run'

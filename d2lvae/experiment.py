@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as onp
@@ -10,25 +12,42 @@ import pydantic
 import yaml
 
 from d2lvae import files, networks, paths
-from d2lvae.data import MNIST
+from d2lvae.data import MNIST, AnimeFaces, AvatarFaces, read_faces, read_pictures
 from d2lvae.errors import CourseError
 from d2lvae.training import Trainer
-from d2lvae.vae import dense_vae, initialize
+from d2lvae.vae import conv_vae, dense_vae, initialize
 
 Count = Annotated[int, pydantic.Field(ge=1)]
 CountOrAll = Annotated[int, pydantic.Field(ge=0)]
 Weight = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+DENSE_VAE_ONLY = ('hidden_layers', 'hidden_nodes')
+CONV_VAE_ONLY = ('base_channels', 'upsampling')
+DENSE_DISC_ONLY = ('disc_layers', 'disc_nodes')
+CONV_DISC_ONLY = ('disc_channels', 'disc_norm')
+DIGITS_ONLY = ('binarise_input',)
+FACES_ONLY = ('image_size', 'flip', 'kl_weight')
 COMBO_ONLY = (
     'discriminator',
     'disc_layers',
     'disc_nodes',
+    'disc_channels',
+    'disc_norm',
     'solo_epochs',
     'disc_weight',
     'pbp_weight',
     'pbp_decay',
     'pbp_decay_every',
 )
-NUM_TRAIN, NUM_HELD_OUT = 60000, 10000  # of MNIST, where all are asked for by 0
+SIZES = (
+    'latents',
+    'base_channels',
+    'hidden_layers',
+    'hidden_nodes',
+    'disc_channels',
+    'disc_layers',
+    'disc_nodes',
+)
+ALL = {'mnist': (60000, 10000), 'avatars': (800, 200)}  # training, held out, if 0 asks for all
 NOT_PARAMETERS = ('run', 'scale')
 
 
@@ -46,13 +65,16 @@ class Experiment(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True, extra='forbid')
 
-    dataset: Literal['mnist'] = 'mnist'
+    dataset: Annotated[str, pydantic.Field(min_length=1)] = 'mnist'
     num_train: CountOrAll = 0
     num_held_out: CountOrAll = 0
-    vae: Literal['DenseVAE'] = 'DenseVAE'
+    image_size: Literal[32, 64, 128] = 64
+    vae: Literal['DenseVAE', 'ConvVAE', 'DeepConvVAE'] = 'DenseVAE'
     latents: Count = 5
     hidden_layers: Count = 3
     hidden_nodes: Count = 400
+    base_channels: Count = 32
+    upsampling: Literal['resize', 'transposed'] = 'resize'
     pbp_loss: Literal['bce', 'l2'] = 'bce'
     num_epochs: Count = 50
     batch_size: Count = 64
@@ -61,14 +83,18 @@ class Experiment(pydantic.BaseModel):
     beta1: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.9
     binarise_input: bool = False
     augment: Annotated[float, pydantic.Field(ge=0, le=4)] = 0.0
-    discriminator: Literal['DenseLogReg'] | None = None
+    flip: bool = False
+    kl_weight: Weight = 1.0
+    discriminator: Literal['DenseLogReg', 'ConvDisc', 'DeepConvDisc', 'ResNet'] | None = None
     disc_layers: Count = 1
     disc_nodes: Count = 200
+    disc_channels: Count = 32
+    disc_norm: Literal['batch', 'spectral', 'none'] = 'batch'
     solo_epochs: CountOrAll = 0
     disc_weight: Weight = 1.0
     pbp_weight: Weight = 1.0
     pbp_decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
-    pbp_decay_every: Count = 25
+    pbp_decay_every: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 25.0
     run: str = ''
     scale: Literal['smoke', 'reference', 'study'] = 'smoke'
 
@@ -80,7 +106,8 @@ class Experiment(pydantic.BaseModel):
 
     @pydantic.model_validator(mode='after')
     def _sizes_fit(self):
-        if (self.num_held_out or NUM_HELD_OUT) > (self.num_train or NUM_TRAIN):
+        all_train, all_held_out = ALL.get(self.dataset, (math.inf, 0))
+        if (self.num_held_out or all_held_out) > (self.num_train or all_train):
             raise ValueError(
                 f'num_held_out ({self.num_held_out}; 0: all) must not be more than num_train '
                 f'({self.num_train}), because the held-out pictures are compared with as many '
@@ -93,10 +120,32 @@ class Experiment(pydantic.BaseModel):
             )
         return self
 
+    @pydantic.model_validator(mode='after')
+    def _networks_fit_the_pictures(self):
+        digits = self.dataset == 'mnist'
+        for net in (self.vae, self.discriminator):
+            if digits and net not in ('DenseVAE', 'DenseLogReg', None):
+                raise ValueError(
+                    f'{net} needs pictures whose side is a power of 2, and digits have 28 pixels: '
+                    'use it with the faces of avatars or anime, or use DenseVAE and DenseLogReg'
+                )
+        for name in FACES_ONLY if digits else DIGITS_ONLY:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                kind = 'faces, not digits' if digits else 'digits, not faces'
+                raise ValueError(f'{name} is for {kind}: leave it out')
+        return self
+
     def parameters(self):
         """Every parameter that matters to this run, by name, as plain values."""
-        left_out = NOT_PARAMETERS + (() if self.discriminator else COMBO_ONLY)
-        return self.model_dump(exclude=set(left_out))
+        left_out = {
+            *NOT_PARAMETERS,
+            *(FACES_ONLY if self.dataset == 'mnist' else DIGITS_ONLY),
+            *(CONV_VAE_ONLY if self.vae == 'DenseVAE' else DENSE_VAE_ONLY),
+            *(CONV_DISC_ONLY if self.discriminator == 'DenseLogReg' else DENSE_DISC_ONLY),
+            *(() if self.discriminator else COMBO_ONLY),
+            *(('disc_norm',) if self.discriminator == 'ResNet' else ()),  # always batch norm
+        }
+        return self.model_dump(exclude=left_out)
 
     def alone(self):
         """The same VAE without a discriminator, trained solo for as many epochs."""
@@ -105,15 +154,23 @@ class Experiment(pydantic.BaseModel):
     @property
     def folder(self):
         """`<Model>[_<Discriminator>]_on_<data>/<run>`."""
-        disc = f'_{self.discriminator}' if self.discriminator else ''
-        return f'{self.vae}{disc}_on_{self.dataset.upper()}/{self.run or self.spelled()}'
+        data = 'MNIST' if self.dataset == 'mnist' else Path(self.dataset).stem
+        return f'{self.vae}{self._spelled_disc()}_on_{data}/{self.run or self.spelled()}'
+
+    def _spelled_disc(self):
+        """The study's spelling, which names the ResNet's width if it is not the usual 64."""
+        width = '' if self.disc_channels == 64 else self.disc_channels
+        spelled = {None: '', 'ConvDisc': '_ConvDisc_LeakyReLU', 'ResNet': f'_ResNet{width}'}
+        return spelled.get(self.discriminator, f'_{self.discriminator}')
 
     def spelled(self):
         """The study's way to name a run by its sizes, and a hash of all parameters."""
-        sizes = (self.latents, self.hidden_layers, self.hidden_nodes)
-        middle = (self.disc_layers, self.disc_nodes) if self.discriminator else (self.pbp_loss,)
-        digest = hashlib.sha256(json.dumps(self.parameters(), sort_keys=True).encode())
-        return '_'.join(map(str, (*sizes, *middle, self.num_epochs))) + f'-{digest.hexdigest()[:8]}'
+        parameters = self.parameters()
+        sizes = [parameters[name] for name in SIZES if name in parameters]
+        if not self.discriminator:
+            sizes.append(self.pbp_loss)
+        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+        return '_'.join(map(str, (*sizes, self.num_epochs))) + f'-{digest[:8]}'
 
     @property
     def work(self):
@@ -129,18 +186,47 @@ class Experiment(pydantic.BaseModel):
     # Building
 
     def data(self):
-        return MNIST(self.num_train, self.num_held_out, batch_size=self.batch_size)
+        sizes = {
+            'num_train': self.num_train,
+            'num_held_out': self.num_held_out,
+            'batch_size': self.batch_size,
+        }
+        if self.dataset == 'mnist':
+            return MNIST(**sizes)
+        if self.dataset == 'avatars':
+            return AvatarFaces(size=self.image_size, **sizes)
+        path = None if self.dataset == 'anime' else self.dataset
+        return AnimeFaces(path, size=self.image_size, **sizes)
+
+    def read_pictures(self, path):
+        """Other pictures, of the kind of this experiment's: uint8 (N, C, H, W), labels or None."""
+        if self.dataset == 'mnist':
+            return read_pictures(path, MNIST.SHAPE)
+        return read_faces(path, self.image_size), None
 
     def networks(self, shape, seed):
         """The VAE and the discriminator (or None) for pictures of `shape`, freshly initialised."""
-        vae = initialize(
-            dense_vae(shape, self.latents, self.hidden_layers, self.hidden_nodes, self.pbp_loss),
-            seed,
+        disc = self._disc(shape)
+        return initialize(self._vae(shape), seed), disc and initialize(disc, seed)
+
+    def _vae(self, shape):
+        if self.vae == 'DenseVAE':
+            return dense_vae(
+                shape, self.latents, self.hidden_layers, self.hidden_nodes, self.pbp_loss
+            )
+        deep = self.vae == 'DeepConvVAE'
+        sizes = (self.latents, self.base_channels)
+        return conv_vae(shape, *sizes, self.pbp_loss, self.upsampling, deep)
+
+    def _disc(self, shape):
+        if self.discriminator == 'DenseLogReg':
+            return networks.DenseLogReg(shape, self.disc_layers, self.disc_nodes)
+        if self.discriminator == 'ResNet':
+            return networks.ResNet(shape, self.disc_channels)
+        deep = self.discriminator == 'DeepConvDisc'
+        return self.discriminator and networks.ConvDisc(
+            shape, self.disc_channels, self.disc_norm, deep
         )
-        if not self.discriminator:
-            return vae, None
-        disc = networks.DenseLogReg(shape, self.disc_layers, self.disc_nodes)
-        return vae, initialize(disc, seed)
 
     def trainer(self, seed):
         return Trainer(
@@ -152,6 +238,8 @@ class Experiment(pydantic.BaseModel):
             beta1=self.beta1,
             binarise_input=self.binarise_input,
             augment=self.augment,
+            flip=self.flip,
+            kl_weight=self.kl_weight,
             seed=seed,
             disc_weight=self.disc_weight,
             pbp_weight=self.pbp_weight,

@@ -41,6 +41,18 @@ def checked(namespace):
     return values
 
 
+def with_epochs(parameters):
+    """Parameters without `combo_epochs`, which gives `num_epochs` where that is 0.
+
+    A chapter lets one choose the epochs of either phase, and a finished run's `parameters.yaml`
+    says how many there were in all.
+    """
+    parameters = dict(parameters)
+    combo_epochs = parameters.pop('combo_epochs')
+    num_epochs = parameters['num_epochs'] or parameters['solo_epochs'] + combo_epochs
+    return parameters | {'num_epochs': num_epochs}
+
+
 def injected_names(cells):
     """The names that papermill's cell assigns, if there is one among the executed cells."""
     for source in cells:

@@ -8,6 +8,7 @@ from d2l import mxnet as d2l
 from mxnet import autograd, gluon, np, npx
 from tqdm import tqdm
 
+from d2lvae import networks
 from d2lvae.data import jittered
 from d2lvae.errors import CourseError
 from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss
@@ -33,13 +34,18 @@ class Trainer(d2l.Trainer):
         each other (Radford et al. 2016).
     disc_weight, pbp_weight : float
         Weights of the adversarial and the pixel-by-pixel loss in combo epochs.
-    pbp_decay, pbp_decay_every : float, int
-        The PBP weight is multiplied by the first after every so many combo epochs.
+    pbp_decay, pbp_decay_every : float
+        The PBP weight is multiplied by the first after every so many combo epochs, which need not
+        be a whole number.
     binarise_input : bool
         The encoder sees the picture with each pixel drawn from Bernoulli(pixel).
     augment : float
         Standard deviation in pixels of random shifts of the training pictures, with turns and
         zooms in proportion (`data.jittered`); the last fifth of the epochs sees them as they are.
+    flip : bool
+        Each training picture is mirrored left to right with probability 1/2.
+    kl_weight : float
+        Weight of the KL divergence in all epochs: the beta of Higgins et al. 2017.
     seed : int
         Everything random derives from (seed, epoch, step).
     """
@@ -55,9 +61,11 @@ class Trainer(d2l.Trainer):
         disc_weight=1.0,
         pbp_weight=1.0,
         pbp_decay=1.0,
-        pbp_decay_every=25,
+        pbp_decay_every=25.0,
         binarise_input=False,
         augment=0.0,
+        flip=False,
+        kl_weight=1.0,
         seed=0,
     ):
         super().__init__(num_epochs)
@@ -68,12 +76,16 @@ class Trainer(d2l.Trainer):
     def phase(self, epoch):
         return 'solo' if self.disc is None or epoch < self.solo_epochs else 'combo'
 
-    def pbp_weight_at(self, epoch):
-        """PBP weight in an epoch (from 0): 1 while solo, then decayed by *combo* epochs."""
-        if self.phase(epoch) == 'solo':
+    def pbp_weight_at(self, step):
+        """PBP weight at a step (from 0) of the whole run: 1 while solo, then decayed.
+
+        What counts are *combo* epochs; the study counted the solo ones too.
+        """
+        if self.phase(step // self.num_steps) == 'solo':
             return 1.0
+        combo_steps = step - self.solo_epochs * self.num_steps
         return self.pbp_weight * self.pbp_decay ** (
-            (epoch - self.solo_epochs) // self.pbp_decay_every
+            combo_steps // max(1, round(self.pbp_decay_every * self.num_steps))
         )
 
     def lr_at(self, step):
@@ -87,6 +99,7 @@ class Trainer(d2l.Trainer):
     def prepare(self, model, data, disc=None):
         """Bind networks and data without training; the optimisers start afresh."""
         self.data, self.disc = data, disc
+        self.epoch = self.step = 0
         self.num_steps = len(data.train_images) // self.batch_size
         if not self.num_steps:
             raise CourseError(
@@ -97,6 +110,7 @@ class Trainer(d2l.Trainer):
         self.model = model
         self.vae_optim = adam(model, self.beta1)
         self.disc_optim = disc and adam(disc, self.beta1)
+        self.separate = disc and networks.has_batch_norm(disc)
 
     def fit(self, model, data, disc=None, store=None):
         """Train, from where `store` left off if it is given; see `experiment.Checkpoint`."""
@@ -123,7 +137,8 @@ class Trainer(d2l.Trainer):
         batches = self.data.shuffled_batches(self.batch_size, self.rng())
         totals, queue = {}, []
         for step, X in enumerate(batches):
-            lr = self.lr_at(self.epoch * self.num_steps + step)
+            self.step = self.epoch * self.num_steps + step
+            lr = self.lr_at(self.step)
             self.vae_optim.set_learning_rate(lr)
             if self.disc:
                 self.disc_optim.set_learning_rate(lr)
@@ -136,11 +151,15 @@ class Trainer(d2l.Trainer):
             'epoch': self.epoch,
             'phase': phase,
             **row,
-            'pbp_weight': self.pbp_weight_at(self.epoch),
+            'pbp_weight': onp.mean([self.pbp_weight_at(step) for step in self.steps()]),
             'disc_weight': self.disc_weight if phase == 'combo' else None,
             'lr': lr,
             'seconds': time.perf_counter() - started,
         }
+
+    def steps(self):
+        """The numbers of this epoch's steps in the whole run."""
+        return range(self.epoch * self.num_steps, (self.epoch + 1) * self.num_steps)
 
     def add_up(self, totals, queue, first_step):
         """Wait for the queued steps, add their terms to the totals, show them; stop at a NaN."""
@@ -174,6 +193,8 @@ class Trainer(d2l.Trainer):
         eps = np.array(rng.standard_normal((len(X), self.model.latents), dtype='float32'))
         if self.augment and self.epoch < AUGMENTED_PART * self.num_epochs:
             X = jittered(X, self.augment, rng)
+        if self.flip:
+            X = mirrored(X, rng)
         if not self.binarise_input:
             return X, eps, X
         return X, eps, (np.array(rng.random(X.shape, dtype='float32')) < X).astype('float32')
@@ -184,7 +205,7 @@ class Trainer(d2l.Trainer):
         """One update of the VAE alone."""
         with autograd.record():
             kl, pbp, _ = self.model.elbo_terms(X, eps, X_in)
-            loss = kl + pbp
+            loss = self.kl_weight * kl + pbp
         loss.backward()
         self.vae_optim.step(len(X))
         return {'kl': kl.mean(), 'pbp': pbp.mean()}
@@ -204,8 +225,8 @@ class Trainer(d2l.Trainer):
         adversarial_grad, adversarial = gradient(
             lambda y: adversarial_loss(self.disc(npx.sigmoid(y))), logits
         )
-        push = self.pbp_weight_at(self.epoch) * pbp_grad + self.disc_weight * adversarial_grad
-        autograd.backward([kl, logits], [np.ones_like(kl), push])
+        push = self.pbp_weight_at(self.step) * pbp_grad + self.disc_weight * adversarial_grad
+        autograd.backward([kl, logits], [np.full_like(kl, self.kl_weight), push])
         self.vae_optim.step(len(X))
         return {
             'kl': kl.mean(),
@@ -218,8 +239,9 @@ class Trainer(d2l.Trainer):
 
     def disc_step(self, X, X_hat):
         """One update of the discriminator on real pictures and on detached reconstructions."""
+        networks.power_iteration(self.disc)
         with autograd.record():
-            real, fake = np.split(self.disc(np.concatenate([X, X_hat])), 2)
+            real, fake = self.judge(X, X_hat)
             disc_real, disc_fake = discriminator_loss(real, fake)
             loss = disc_real + disc_fake
         loss.backward()
@@ -229,6 +251,21 @@ class Trainer(d2l.Trainer):
             'disc_fake': disc_fake.mean(),
             'disc_accuracy': ((real > 0).mean() + (fake <= 0).mean()) / 2,
         }
+
+    def judge(self, X, X_hat):
+        """The discriminator's logits of real and of fake pictures, in one pass if it can be.
+
+        With batch norm it can't: each picture's logit would depend on the other kind's statistics.
+        """
+        if self.separate:
+            return self.disc(X), self.disc(X_hat)
+        return np.split(self.disc(np.concatenate([X, X_hat])), 2)
+
+
+def mirrored(X, rng):
+    """Pictures (N, C, H, W), each mirrored left to right with probability 1/2."""
+    chosen = np.array(rng.random(len(X)) < 0.5).reshape(-1, 1, 1, 1)
+    return np.where(chosen, np.flip(X, axis=3), X)
 
 
 def adam(net, beta1=0.9):

@@ -70,6 +70,13 @@ def dense_vae(shape, latents=5, hidden_layers=3, hidden_nodes=400, pbp_loss='bce
     return VAE(networks.DenseEncoder(*sizes), networks.DenseDecoder(*sizes), latents, pbp_loss)
 
 
+def conv_vae(shape, latents=512, base_channels=32, pbp_loss='bce', upsampling='resize', deep=False):
+    """The ConvVAE for pictures of `shape` (C, S, S), S = 32, 64, 128 ...; `deep`: DeepConvVAE."""
+    encoder = networks.ConvEncoder(shape, latents, base_channels, deep)
+    decoder = networks.ConvDecoder(shape, latents, base_channels, upsampling, deep)
+    return VAE(encoder, decoder, latents, pbp_loss)
+
+
 def initialize(net, seed):
     """Xavier weights from the seed, one graph for the whole net; returns the net."""
     onp.random.seed(seed)  # Gluon's initialisers draw from NumPy's and MXNet's global generators

@@ -4,14 +4,16 @@ import itertools
 
 import pytest
 import yaml
-from tiny import combo, equal, image_data, solo, weights
+from tiny import FACE, combo, equal, face, face_combo, image_data, solo, weights
 
-from d2lvae import paths
+from d2lvae import experiment as module
+from d2lvae import networks, paths
 from d2lvae.data import ImageData
 from d2lvae.errors import CourseError
 from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, Experiment
 
-OTHER = {  # for each parameter another value than that of `combo`
+FIXED = {'dataset', 'vae', 'discriminator'}  # which decide what other parameters there are
+OTHER = {  # for each other parameter another value than that of `combo`
     'num_train': 320,
     'num_held_out': 32,
     'latents': 3,
@@ -31,7 +33,31 @@ OTHER = {  # for each parameter another value than that of `combo`
     'disc_weight': 0.1,
     'pbp_weight': 0.3,
     'pbp_decay': 0.95,
-    'pbp_decay_every': 24,
+    'pbp_decay_every': 24.0,
+}
+OTHER_FACES = {  # the same for `face_combo`
+    'num_train': 80,
+    'num_held_out': 17,
+    'image_size': 64,
+    'latents': 3,
+    'base_channels': 3,
+    'upsampling': 'transposed',
+    'pbp_loss': 'l2',
+    'num_epochs': 5,
+    'batch_size': 15,
+    'lr': 1e-4,
+    'lr_schedule': 'constant',
+    'augment': 0.25,
+    'flip': False,
+    'kl_weight': 0.2,
+    'disc_channels': 3,
+    'disc_norm': 'none',
+    'solo_epochs': 1,
+    'beta1': 0.5,
+    'disc_weight': 0.1,
+    'pbp_weight': 0.3,
+    'pbp_decay': 0.95,
+    'pbp_decay_every': 2.5,
 }
 
 
@@ -73,9 +99,21 @@ def runs(tmp_path, monkeypatch):
         ('binarise_input', 'yes', 'boolean'),
         ('pbp_loss', 'l1', "'bce' or 'l2'"),
         ('pbp_loss', None, "'bce' or 'l2'"),
-        ('vae', 'ConvVAE', "'DenseVAE'"),
-        ('dataset', 'cifar', "'mnist'"),
-        ('discriminator', 'ConvDisc', "'DenseLogReg'"),
+        ('vae', 'ResNet', "'DenseVAE', 'ConvVAE' or 'DeepConvVAE'"),
+        ('dataset', '', 'at least 1 character'),
+        ('dataset', None, 'string'),
+        ('discriminator', 'PatchGAN', "'DenseLogReg', 'ConvDisc', 'DeepConvDisc' or 'ResNet'"),
+        ('image_size', 48, '32, 64 or 128'),
+        ('image_size', '64', '32, 64 or 128'),
+        ('base_channels', 0, 'greater than or equal to 1'),
+        ('upsampling', 'bilinear', "'resize' or 'transposed'"),
+        ('disc_channels', 1.5, 'integer'),
+        ('disc_norm', 'layer', "'batch', 'spectral' or 'none'"),
+        ('flip', 'no', 'boolean'),
+        ('kl_weight', -0.1, 'greater than or equal to 0'),
+        ('kl_weight', float('inf'), 'finite'),
+        ('pbp_decay_every', 0.0, 'greater than 0'),
+        ('pbp_decay_every', float('inf'), 'finite'),
         ('lr_schedule', 'linear', "'constant' or 'cosine'"),
     ],
 )
@@ -96,7 +134,7 @@ def test_a_number_that_yaml_reads_as_text_gets_a_hint():
 def test_an_unknown_name_is_refused_with_all_the_known_ones():
     sentence = refused(epochs=3)
     assert 'Unknown parameter epochs' in sentence
-    assert all(name in sentence for name in combo().parameters())
+    assert all(name in sentence for name in combo().parameters() | face_combo().parameters())
 
 
 def test_more_solo_epochs_than_epochs_are_refused():
@@ -110,6 +148,47 @@ def test_more_held_out_than_training_pictures_are_refused(sizes):
     assert 'must not be more than num_train' in refused(
         num_train=num_train, num_held_out=num_held_out
     )
+
+
+@pytest.mark.parametrize(
+    'sizes, allowed',
+    [
+        ({'dataset': 'avatars'}, True),  # 800 and 200
+        ({'dataset': 'avatars', 'num_train': 200}, True),
+        ({'dataset': 'avatars', 'num_train': 199}, False),
+        ({'dataset': 'avatars', 'num_held_out': 801}, False),
+        ({'dataset': 'avatars', 'num_train': 900, 'num_held_out': 801}, True),
+        ({'dataset': 'anime', 'num_held_out': 10**6}, True),  # only the data know how many
+        ({'dataset': 'my/faces.zip', 'num_train': 32, 'num_held_out': 33}, False),
+    ],
+)
+def test_all_faces_are_as_many_as_there_are(sizes, allowed):
+    if allowed:
+        assert Experiment(**sizes)
+    else:
+        assert 'must not be more than num_train' in refused(**sizes)
+
+
+@pytest.mark.parametrize('name', ['ConvVAE', 'DeepConvVAE', 'ConvDisc', 'DeepConvDisc', 'ResNet'])
+def test_convolutional_networks_are_refused_for_digits(name):
+    which = 'vae' if name.endswith('VAE') else 'discriminator'
+    assert refused(**{which: name}) == (
+        f'{name} needs pictures whose side is a power of 2, and digits have 28 pixels: use it '
+        'with the faces of avatars or anime, or use DenseVAE and DenseLogReg.'
+    )
+    for dataset in ('avatars', 'anime', 'my/faces.zip'):
+        assert Experiment(dataset=dataset, **{which: name})
+
+
+@pytest.mark.parametrize('name, value', [('image_size', 32), ('flip', True), ('kl_weight', 0.5)])
+def test_what_is_for_faces_is_refused_for_digits(name, value):
+    assert refused(**{name: value}) == f'{name} is for faces, not digits: leave it out.'
+    assert getattr(Experiment(dataset='avatars', **{name: value}), name) == value
+
+
+def test_what_is_for_digits_is_refused_for_faces():
+    sentence = refused(dataset='avatars', binarise_input=True)
+    assert sentence == 'binarise_input is for digits, not faces: leave it out.'
 
 
 def test_the_defaults_are_the_studys_plain_vae_on_all_of_mnist():
@@ -126,7 +205,7 @@ def test_an_experiment_cannot_be_changed_afterwards():
     assert experiment == solo()
 
 
-@pytest.mark.parametrize('experiment', [solo(lr=1e-5), combo(lr=1e-5)])
+@pytest.mark.parametrize('experiment', [make(lr=1e-5) for make in (solo, combo, face, face_combo)])
 def test_parameters_come_back_from_yaml_and_lead_to_the_same_folder(experiment):
     text = yaml.safe_dump(experiment.parameters())
     again = Experiment(**yaml.safe_load(text))
@@ -135,15 +214,45 @@ def test_parameters_come_back_from_yaml_and_lead_to_the_same_folder(experiment):
 
 
 def test_parameters_of_a_solo_run_leave_out_what_only_a_discriminator_uses():
-    assert set(combo().parameters()) - set(solo().parameters()) == set(COMBO_ONLY)
-    assert solo(disc_weight=7.0).folder == solo().folder
-    assert not set(combo().parameters()) & set(NOT_PARAMETERS)
+    for alone, with_disc in ((solo, combo), (face, face_combo)):
+        more = set(with_disc().parameters()) - set(alone().parameters())
+        assert more <= set(COMBO_ONLY) and not set(alone().parameters()) & set(COMBO_ONLY)
+        assert alone(disc_weight=7.0).folder == alone().folder
+        assert not set(with_disc().parameters()) & set(NOT_PARAMETERS)
 
 
-def test_every_parameter_changes_the_folder():
-    free = set(combo().parameters()) - {'dataset', 'vae', 'discriminator'}
-    assert set(OTHER) == free  # the other three have one value each
-    folders = [combo().folder] + [combo(**{n: value}).folder for n, value in OTHER.items()]
+@pytest.mark.parametrize(
+    'left_out, experiment',
+    [
+        ('image_size flip kl_weight base_channels upsampling disc_channels disc_norm', combo()),
+        ('hidden_layers hidden_nodes binarise_input disc_layers disc_nodes', face_combo()),
+        (
+            'hidden_layers hidden_nodes binarise_input disc_channels disc_norm',
+            face_combo(discriminator='DenseLogReg'),
+        ),
+        (
+            'base_channels upsampling binarise_input disc_layers disc_nodes',
+            face_combo(vae='DenseVAE', discriminator='DeepConvDisc'),
+        ),
+        (
+            'hidden_layers hidden_nodes binarise_input disc_layers disc_nodes disc_norm',
+            face_combo(vae='DeepConvVAE', discriminator='ResNet'),
+        ),
+    ],
+)
+def test_parameters_that_do_not_apply_are_left_out_and_change_nothing(left_out, experiment):
+    left_out = set(left_out.split())
+    known = Experiment.model_fields.keys() - NOT_PARAMETERS
+    assert known - experiment.parameters().keys() == left_out
+    for name in left_out & {'hidden_layers', 'base_channels', 'disc_layers', 'disc_channels'}:
+        other = Experiment(**experiment.model_dump() | {name: 7})
+        assert other.spelled() == experiment.spelled() and other.folder == experiment.folder
+
+
+@pytest.mark.parametrize('make, others', [(combo, OTHER), (face_combo, OTHER_FACES)])
+def test_every_parameter_changes_the_folder(make, others):
+    assert set(others) == set(make().parameters()) - FIXED
+    folders = [make().folder] + [make(**{n: value}).folder for n, value in others.items()]
     assert len(set(folders)) == len(folders)
 
 
@@ -151,6 +260,51 @@ def test_folders_are_named_by_model_data_and_sizes():
     assert solo().folder.startswith('DenseVAE_on_MNIST/2_1_16_bce_4-')
     assert combo().folder.startswith('DenseVAE_DenseLogReg_on_MNIST/2_1_16_1_8_4-')
     assert combo(run='mine').folder == 'DenseVAE_DenseLogReg_on_MNIST/mine'
+    assert face().folder.startswith('ConvVAE_on_avatars/2_2_bce_4-')
+    assert face_combo().folder.startswith('ConvVAE_ConvDisc_LeakyReLU_on_avatars/2_2_2_4-')
+    mixed = face_combo(vae='DenseVAE', hidden_layers=3, hidden_nodes=50, disc_channels=9)
+    assert mixed.folder.startswith('DenseVAE_ConvDisc_LeakyReLU_on_avatars/2_3_50_9_4-')
+
+
+@pytest.mark.parametrize(
+    'discriminator, channels, spelled',
+    [
+        ('ConvDisc', 32, 'ConvVAE_ConvDisc_LeakyReLU_on_anime'),
+        ('ConvDisc', 64, 'ConvVAE_ConvDisc_LeakyReLU_on_anime'),
+        ('DeepConvDisc', 64, 'ConvVAE_DeepConvDisc_on_anime'),
+        ('ResNet', 64, 'ConvVAE_ResNet_on_anime'),  # the usual width
+        ('ResNet', 32, 'ConvVAE_ResNet32_on_anime'),
+        ('DenseLogReg', 32, 'ConvVAE_DenseLogReg_on_anime'),
+        (None, 32, 'ConvVAE_on_anime'),
+    ],
+)
+def test_discriminators_are_spelled_as_in_the_study(discriminator, channels, spelled):
+    options = {'dataset': 'anime', 'discriminator': discriminator, 'disc_channels': channels}
+    assert face(**options).folder.split('/')[0] == spelled
+
+
+@pytest.mark.parametrize(
+    'dataset, name',
+    [
+        ('mnist', 'MNIST'),
+        ('avatars', 'avatars'),
+        ('anime', 'anime'),
+        ('my/faces.zip', 'faces'),
+        ('/home/me/portraits/', 'portraits'),
+    ],
+)
+def test_the_folder_names_the_data(dataset, name):
+    assert Experiment(dataset=dataset, run='x').folder == f'DenseVAE_on_{name}/x'
+
+
+COMMITTED = sorted(paths.RESULTS.glob('*/*/parameters.yaml'))
+
+
+@pytest.mark.parametrize('path', COMMITTED, ids=lambda path: path.parent.name)
+def test_committed_parameters_are_read_and_written_as_they_are(path):
+    experiment = Experiment(**yaml.safe_load(path.read_text()), run=path.parent.name)
+    assert path.read_text() == yaml.safe_dump(experiment.parameters(), sort_keys=False)
+    assert experiment.folder == str(path.parent.relative_to(paths.RESULTS))
 
 
 def test_only_reference_runs_go_to_the_results(runs):
@@ -162,22 +316,29 @@ def test_only_reference_runs_go_to_the_results(runs):
 
 
 def test_the_same_vae_alone_has_the_same_sizes_and_no_discriminator():
-    alone = combo(run='mine').alone()
-    assert alone.parameters() == solo().parameters()
-    assert alone.folder == solo().folder
+    for plain, with_disc in ((solo, combo), (face, face_combo)):
+        alone = with_disc(run='mine').alone()
+        assert alone.parameters() == plain().parameters()
+        assert alone.folder == plain().folder
 
 
 # What is built from them
 
 
-def test_every_parameter_of_the_training_reaches_the_trainer():
-    trainer = combo(**{n: v for n, v in OTHER.items() if n != 'num_epochs'}).trainer(seed=3)
-    for name in ('batch_size', 'lr', 'lr_schedule', 'binarise_input', 'augment', 'solo_epochs'):
-        assert getattr(trainer, name) == OTHER[name]
-    for name in ('beta1', 'disc_weight', 'pbp_weight', 'pbp_decay', 'pbp_decay_every'):
-        assert getattr(trainer, name) == OTHER[name]
-    assert combo(num_epochs=5).trainer(seed=3).num_epochs == 5
-    assert trainer.seed == 3
+@pytest.mark.parametrize('make, others', [(combo, OTHER), (face_combo, OTHER_FACES)])
+def test_every_parameter_of_the_training_reaches_the_trainer(make, others):
+    trainer = make(**others).trainer(seed=3)
+    of_data = {'num_train', 'num_held_out', 'image_size'}
+    of_networks = {'latents', 'base_channels', 'hidden_layers', 'hidden_nodes', 'upsampling'}
+    of_networks |= {'pbp_loss', 'disc_channels', 'disc_norm', 'disc_layers', 'disc_nodes'}
+    names = others.keys() - of_data - of_networks
+    assert {name: getattr(trainer, name) for name in names} == {n: others[n] for n in names}
+    assert len(names) >= 11 and trainer.seed == 3
+
+
+def test_digits_are_neither_mirrored_nor_is_their_kl_weighted():
+    trainer = combo().trainer(seed=0)
+    assert trainer.flip is False and trainer.kl_weight == 1
 
 
 def test_networks_have_the_sizes_and_the_loss():
@@ -192,8 +353,56 @@ def test_networks_have_the_sizes_and_the_loss():
     assert solo().networks((1, 6, 5), seed=0)[1] is None
 
 
-def test_first_weights_follow_from_the_seed():
-    nets = [combo().networks((1, 6, 5), seed) for seed in (0, 0, 1)]
+def shapes_of(net):
+    return [w.shape for n, w in weights(net).items() if n.endswith('weight')]
+
+
+def test_convolutional_networks_have_the_sizes_and_the_upsampling():
+    experiment = face_combo(base_channels=3, latents=5, upsampling='transposed', pbp_loss='l2')
+    vae, disc = experiment.networks(FACE, seed=0)
+    maps = [(3, 3, 4, 4), (6, 3, 4, 4), (12, 6, 4, 4)]
+    assert shapes_of(vae.encoder) == [*maps, (10, 12 * 16)]
+    assert shapes_of(vae.decoder) == [(12 * 16, 5), (12, 6, 4, 4), (6, 3, 4, 4), (3, 3, 4, 4)]
+    assert vae.pbp_loss == 'l2' and vae.latents == 5
+    assert shapes_of(disc) == [(2, 3, 4, 4), (4, 2, 4, 4), (8, 4, 4, 4), (1, 8, 4, 4)]
+    resized = face().networks(FACE, seed=0)[0].decoder
+    assert [shape[2:] for shape in shapes_of(resized)[1:]] == [(3, 3)] * 3
+    assert face().networks(FACE, seed=0)[1] is None
+
+
+def test_deep_networks_are_deeper():
+    vae, disc = face_combo(vae='DeepConvVAE', discriminator='DeepConvDisc').networks(FACE, seed=0)
+    assert [len(shapes_of(net)) for net in (vae.encoder, vae.decoder, disc)] == [7, 7, 7]
+    vae, disc = face_combo().networks(FACE, seed=0)
+    assert [len(shapes_of(net)) for net in (vae.encoder, vae.decoder, disc)] == [4, 4, 4]
+
+
+@pytest.mark.parametrize('norm', ['batch', 'spectral', 'none'])
+@pytest.mark.parametrize('discriminator', ['ConvDisc', 'DeepConvDisc'])
+def test_discriminators_have_the_norm(discriminator, norm):
+    disc = face_combo(discriminator=discriminator, disc_norm=norm).networks(FACE, seed=0)[1]
+    assert networks.has_batch_norm(disc) == (norm == 'batch')
+    assert any(name.endswith('.u') for name in weights(disc)) == (norm == 'spectral')
+
+
+def test_a_resnet_has_its_width():
+    disc = face_combo(discriminator='ResNet', disc_channels=3).networks(FACE, seed=0)[1]
+    assert isinstance(disc, networks.ResNet)
+    assert shapes_of(disc)[0] == (3, 3, 7, 7) and shapes_of(disc)[-1] == (1, 24)
+
+
+def test_networks_of_both_kinds_go_together():
+    vae, disc = combo(dataset='avatars', binarise_input=False, discriminator='ConvDisc').networks(
+        FACE, seed=0
+    )
+    assert shapes_of(vae)[0] == (16, 3 * 32 * 32) and len(shapes_of(disc)[0]) == 4
+    vae, disc = face_combo(discriminator='DenseLogReg', disc_nodes=7).networks(FACE, seed=0)
+    assert len(shapes_of(vae)[0]) == 4 and shapes_of(disc)[0] == (7, 3 * 32 * 32)
+
+
+@pytest.mark.parametrize('make, shape', [(combo, (1, 6, 5)), (face_combo, FACE)])
+def test_first_weights_follow_from_the_seed(make, shape):
+    nets = [make().networks(shape, seed) for seed in (0, 0, 1)]
     for (a, b), same in zip(itertools.combinations(nets, 2), (True, False, False)):
         assert equal(weights(a[0]), weights(b[0])) == same
         assert equal(weights(a[1]), weights(b[1])) == same
@@ -202,6 +411,34 @@ def test_first_weights_follow_from_the_seed():
 def test_data_are_the_first_digits():
     data = solo(num_train=70, num_held_out=50).data()
     assert (len(data.train_images), len(data.held_out_images)) == (70, 50)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Lists what data are asked for, instead of reading or drawing them."""
+    asked = []
+    for name in ('MNIST', 'AnimeFaces', 'AvatarFaces'):
+        monkeypatch.setattr(
+            module, name, lambda *given, name=name, **sizes: asked.append((name, given, sizes))
+        )
+    return asked
+
+
+@pytest.mark.parametrize(
+    'dataset, expected',
+    [
+        ('mnist', ('MNIST', (), {})),
+        ('avatars', ('AvatarFaces', (), {'size': 32})),
+        ('anime', ('AnimeFaces', (None,), {'size': 32})),  # where they usually are
+        ('my/faces.zip', ('AnimeFaces', ('my/faces.zip',), {'size': 32})),
+    ],
+)
+def test_data_are_those_of_the_name_or_the_path(asked, dataset, expected):
+    name, given, size = expected
+    sizes = {'num_train': 70, 'num_held_out': 50, 'batch_size': 25}
+    more = {'image_size': 32} if size else {}
+    Experiment(dataset=dataset, **sizes, **more).data()
+    assert asked == [(name, given, sizes | size)]
 
 
 # Checkpoints; killed processes are in test_resume.py

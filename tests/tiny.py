@@ -7,13 +7,15 @@ import sys
 
 import numpy as onp
 import pandas as pd
+from mxnet.gluon import nn
 
 from d2lvae import networks, paths
 from d2lvae.data import ImageData
 from d2lvae.experiment import Experiment
-from d2lvae.vae import dense_vae, initialize
+from d2lvae.vae import conv_vae, dense_vae, initialize
 
 SHAPE = (1, 6, 5)
+FACE = (3, 32, 32)
 SIZES = {
     'num_train': 256,
     'num_held_out': 64,
@@ -24,20 +26,46 @@ SIZES = {
     'batch_size': 32,
 }
 DISC = {'discriminator': 'DenseLogReg', 'disc_layers': 1, 'disc_nodes': 8}
+FACE_SIZES = {
+    'dataset': 'avatars',
+    'num_train': 64,
+    'num_held_out': 16,
+    'image_size': 32,
+    'vae': 'ConvVAE',
+    'latents': 2,
+    'base_channels': 2,
+    'num_epochs': 4,
+    'batch_size': 16,
+}
+CONV_DISC = {'discriminator': 'ConvDisc', 'disc_channels': 2, 'disc_norm': 'spectral'}
+CONV_DISCS = {  # a discriminator of each way to keep it in bounds
+    'batch': lambda: networks.ConvDisc(FACE, 2, 'batch'),
+    'spectral': lambda: networks.ConvDisc(FACE, 2, 'spectral'),
+    'none': lambda: networks.ConvDisc(FACE, 2, 'none'),
+    'ResNet': lambda: networks.ResNet(FACE, 2),
+}
 
 
 def pictures(num, shape=SHAPE, seed=0):
     return onp.random.default_rng(seed).integers(256, size=(num, *shape), dtype='uint8')
 
 
-def image_data(num=32, kind=ImageData):
-    labels = onp.arange(num) % 10
-    return kind('tiny', (pictures(num), labels), (pictures(8, seed=1), labels[:8]), 'drawn here')
+def image_data(num=32, kind=ImageData, shape=SHAPE):
+    labels, held_out = onp.arange(num) % 10, pictures(8, shape, seed=1)
+    return kind('tiny', (pictures(num, shape), labels), (held_out, labels[:8]), 'drawn here')
 
 
-def vae_and_disc(seed=0, pbp_loss='bce'):
-    vae = initialize(dense_vae(SHAPE, 2, 1, 16, pbp_loss), seed)
-    return vae, initialize(networks.DenseLogReg(SHAPE, 1, 8), seed)
+def shape_of(pair):
+    return SHAPE if pair == 'dense' else FACE
+
+
+def vae_and_disc(seed=0, pbp_loss='bce', pair='dense'):
+    """A dense pair, or a convolutional one whose discriminator is in `CONV_DISCS`."""
+    if pair == 'dense':
+        vae, disc = dense_vae(SHAPE, 2, 1, 16, pbp_loss), networks.DenseLogReg(SHAPE, 1, 8)
+    else:
+        vae, disc = conv_vae(FACE, 2, 2, pbp_loss), CONV_DISCS[pair]()
+    return initialize(vae, seed), initialize(disc, seed)
 
 
 def solo(**changes):
@@ -51,13 +79,40 @@ def combo(**changes):
     return solo(**DISC | {'solo_epochs': 2, 'disc_weight': 3.0} | changes)
 
 
+def face(**changes):
+    """A convolutional VAE alone on a few faces, with everything random that faces can have."""
+    noise = {'lr_schedule': 'cosine', 'flip': True, 'augment': 0.5, 'kl_weight': 0.5}
+    return Experiment(**FACE_SIZES | noise | changes)
+
+
+def face_combo(**changes):
+    """Two solo epochs, then two against a convolutional discriminator."""
+    weights = {'solo_epochs': 2, 'disc_weight': 3.0, 'pbp_decay': 0.5, 'pbp_decay_every': 0.75}
+    return face(**CONV_DISC | weights | changes)
+
+
 def weights(net):
     """A copy of every parameter by its name inside the network."""
     return {n: p.data().asnumpy() for n, p in net._collect_params_with_prefix().items()}
 
 
+def trainable(net):
+    """The parameters with a gradient by name: not batch norm's statistics, not u and v."""
+    return {n: p for n, p in net._collect_params_with_prefix().items() if p.grad_req != 'null'}
+
+
 def gradients(net):
-    return {n: p.grad().asnumpy() for n, p in net._collect_params_with_prefix().items()}
+    return {n: p.grad().asnumpy() for n, p in trainable(net).items()}
+
+
+def swallowed(net):
+    """Names of the biases that batch norm takes away again: their gradient is only rounding."""
+    layers = []
+    net.apply(lambda block: None if block._children else layers.append(block))
+    layers = [layer for layer in layers if not isinstance(layer, nn.AvgPool2D)]
+    before = [a for a, b in zip(layers, layers[1:]) if isinstance(b, nn.BatchNorm)]
+    found = [a.bias for a in before if isinstance(a, nn.Conv2D | nn.Conv2DTranspose)]
+    return {n for n, p in trainable(net).items() if any(p is bias for bias in found)}
 
 
 def equal(a, b):
