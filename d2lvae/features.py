@@ -11,11 +11,10 @@ import json
 from pathlib import Path
 
 import numpy as onp
+import safetensors.numpy
 from mxnet import autograd, gluon, lr_scheduler, np
 from mxnet.gluon import nn
 from numpy.lib.stride_tricks import sliding_window_view
-from safetensors import safe_open
-from safetensors.numpy import save
 
 from d2lvae.data import MNIST, to_float
 from d2lvae.files import write_whole
@@ -35,6 +34,8 @@ class DigitClassifier(nn.HybridBlock):
     `provenance` is a dict (data, data_sha256, seed, num_epochs, test_accuracy) if the weights were
     loaded from the package's file, and empty otherwise.
     """
+
+    distance, knows_labels = 'frechet', True  # what `metrics` asks it for
 
     def __init__(self):
         super().__init__(prefix='digit_')  # weights keep their names however many nets there are
@@ -86,7 +87,7 @@ def shifted(images, rng):
 
 
 def train_digit_classifier(images, labels, num_epochs=10, lr=2e-3, batch_size=100, seed=0):
-    """Train a `DigitClassifier` with Adam, a cosine schedule and small random shifts.
+    """Train a `DigitClassifier`, its digits shifted a little at random.
 
     Parameters
     ----------
@@ -100,41 +101,58 @@ def train_digit_classifier(images, labels, num_epochs=10, lr=2e-3, batch_size=10
     ValueError
         If there are fewer digits than one batch holds: no step would be made.
     """
-    if len(images) < batch_size:
-        raise ValueError(f'{len(images)} digits do not fill one batch of {batch_size}.')
+
+    def examples(batch, rng):
+        return shifted(images[batch], rng), labels[batch]
+
     net = initialize(DigitClassifier(), seed)
-    steps = num_epochs * (len(images) // batch_size)
-    schedule = lr_scheduler.CosineScheduler(steps, base_lr=lr)
+    return fit(net, examples, len(images), num_epochs, lr, batch_size, seed)
+
+
+def fit(net, examples, num, num_epochs, lr, batch_size, seed):
+    """Train a classifier with Adam and a cosine schedule; returns it.
+
+    `examples(batch, rng)` gives the uint8 pictures and the labels at positions `batch` < `num`.
+    """
+    if num < batch_size:
+        raise ValueError(f'{num} pictures do not fill one batch of {batch_size}.')
+    schedule = lr_scheduler.CosineScheduler(num_epochs * (num // batch_size), base_lr=lr)
     trainer = gluon.Trainer(
         net.collect_params(), 'adam', {'learning_rate': lr, 'lr_scheduler': schedule}
     )
     cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
     for epoch in range(num_epochs):
         rng = onp.random.default_rng([seed, epoch])
-        order = rng.permutation(len(images))
-        for i in range(0, len(images) - batch_size + 1, batch_size):
-            batch = order[i : i + batch_size]
-            X = to_float(np.array(shifted(images[batch], rng)))
+        order = rng.permutation(num)
+        for i in range(0, num - batch_size + 1, batch_size):
+            images, labels = examples(order[i : i + batch_size], rng)
+            X = to_float(np.array(images))
             with autograd.record():
-                loss = cross_entropy(net(X), np.array(labels[batch]))
+                loss = cross_entropy(net(X), np.array(labels))
             loss.backward()
             trainer.step(batch_size)
     return net
 
 
-def save_digit_classifier(net, path, **provenance):
+def round_to_float16(net):
+    """Round all weights to what a file of `save` keeps of them."""
+    for parameter in net.collect_params().values():
+        parameter.set_data(parameter.data().astype('float16').astype('float32'))
+
+
+def save(net, path, **provenance):
     """Write the weights as float16, with the provenance; returns the file's SHA-256."""
     weights = {
         name: p.data().asnumpy().astype('float16') for name, p in net.collect_params().items()
     }
     # One entry only: safetensors writes several in a random order, and the hash would change.
-    content = save(weights, {'provenance': json.dumps(provenance)})
+    content = safetensors.numpy.save(weights, {'provenance': json.dumps(provenance)})
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def load_digit_classifier(path=DIGIT_CLASSIFIER, sha256=DIGIT_CLASSIFIER_SHA256):
-    """The frozen classifier of the metrics, from float16 weights.
+def load(net, path, sha256):
+    """The new net `net` with the weights and the provenance of a file, frozen.
 
     Raises
     ------
@@ -144,28 +162,31 @@ def load_digit_classifier(path=DIGIT_CLASSIFIER, sha256=DIGIT_CLASSIFIER_SHA256)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         raise ValueError(
-            f'{path} is not the digit classifier of this course (its SHA-256 is '
-            f'{found}): restore the file from git.'
+            f'{path} does not hold the weights of this course (its SHA-256 is {found}): '
+            'restore the file from git.'
         )
-    net = DigitClassifier()
     net.initialize('zeros')  # draws nothing: loading leaves the global generators alone
     net.hybridize(static_alloc=True)
     net.collect_params().setattr('grad_req', 'null')
-    with safe_open(path, 'numpy') as stored:
+    with safetensors.safe_open(path, 'numpy') as stored:
         for name, parameter in net.collect_params().items():
             parameter.set_data(np.array(stored.get_tensor(name), dtype='float32'))
         net.provenance = json.loads(stored.metadata()['provenance'])
     return net
 
 
+def load_digit_classifier(path=DIGIT_CLASSIFIER, sha256=DIGIT_CLASSIFIER_SHA256):
+    """The frozen classifier of the metrics; ValueError if the file is not that of this course."""
+    return load(DigitClassifier(), path, sha256)
+
+
 def main(seed=0, num_epochs=10):
     """Train the classifier on MNIST and store it with the accuracy of what was stored."""
     data = MNIST()
     net = train_digit_classifier(data.train_images, data.train_labels, num_epochs, seed=seed)
-    for parameter in net.collect_params().values():
-        parameter.set_data(parameter.data().astype('float16').astype('float32'))
+    round_to_float16(net)
     accuracy = net.accuracy(to_float(data.held_out_images), data.held_out_labels)
-    sha256 = save_digit_classifier(
+    sha256 = save(
         net,
         DIGIT_CLASSIFIER,
         data='mnist',

@@ -118,11 +118,12 @@ def curves(statistics, path=None):
     finish(figure, path)
 
 
-def trade_off(panels, control=None, path=None):
+def trade_off(panels, control=None, study=None, path=None):
     """Planes of fidelity and sharpness.
 
     `panels` maps the name of a measure of fidelity to points, label to (fidelity, sharpness ratio);
-    `control` maps the same names to the noise control's curve, two sequences of the same meaning.
+    `control` maps the same names to the noise control's curve, two sequences of the same meaning,
+    and `study` to points of the study, without labels.
     """
     figure, axes = plt.subplots(
         1,
@@ -135,6 +136,8 @@ def trade_off(panels, control=None, path=None):
     for axis, (xlabel, points) in zip(axes[0], panels.items()):
         if control is not None:
             axis.plot(*control[xlabel], '--', color=BLACK, label='plain VAE + white noise')
+        if study is not None:
+            axis.plot(*study[xlabel], 'D', mfc='none', color=BLACK, label='study, other faces')
         for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
             axis.plot(x, y, 'o', color=colour)
             axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
@@ -143,7 +146,7 @@ def trade_off(panels, control=None, path=None):
         axis.margins(0.15)
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel('sharpness, as a share of the real')
-    if control is not None:
+    if control is not None or study is not None:
         axes[0, -1].legend(frameon=False, loc='upper right', bbox_to_anchor=(1, 0.95))
     finish(figure, path)
 

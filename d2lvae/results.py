@@ -37,6 +37,7 @@ STATISTICS = [
 ]
 EXPLORED = 'DenseVAE_on_MNIST/5_3_400_bce_150_jitter0.4_binarised_cosine'  # by chapter 01
 MNIST_DECODER = Path(__file__).with_name('frozen') / 'mnist_decoder.safetensors'
+FROZEN_FEATURES = {(1, 28, 28): load_digit_classifier}
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 
 
@@ -79,9 +80,15 @@ def held_out_metrics(vae, data, control_vae=None):
         X,
         data.held_out_labels,
         control,
-        load_digit_classifier(),
+        frozen_features(data.shape),
         reference=to_float(data.train_images[: len(X)]),
     )
+
+
+def frozen_features(shape):
+    """The frozen net whose features are compared for pictures of `shape` (C, H, W), or None."""
+    load = FROZEN_FEATURES.get(tuple(shape))
+    return load and load()
 
 
 def finished_seeds(experiment):
@@ -204,7 +211,7 @@ def evaluate(experiment, seed, images, labels=None):
     """Held-out numbers of a finished local seed on other pictures, uint8 (N, C, H, W)."""
     shape = tuple(images.shape[1:])
     vae, _ = experiment.load(seed, shape)
-    return metrics.held_out_metrics(vae, to_float(images), labels, None, load_digit_classifier())
+    return metrics.held_out_metrics(vae, to_float(images), labels, None, frozen_features(shape))
 
 
 def keep_mnist_decoder(experiment, seed, data):

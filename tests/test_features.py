@@ -10,7 +10,7 @@ from d2lvae.data import MNIST, to_float
 from d2lvae.features import (
     DIGIT_CLASSIFIER,
     load_digit_classifier,
-    save_digit_classifier,
+    save,
     shifted,
     train_digit_classifier,
 )
@@ -53,7 +53,7 @@ def test_an_altered_file_is_refused(tmp_path):
     content[-1] ^= 1
     path = tmp_path / 'altered.safetensors'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match='altered.safetensors is not the digit classifier'):
+    with pytest.raises(ValueError, match='altered.safetensors does not hold the weights'):
         load_digit_classifier(path)
 
 
@@ -146,8 +146,8 @@ def test_training_refuses_less_than_one_batch(mnist):
 def test_what_is_saved_is_loaded_again_as_float16(mnist, tmp_path):
     net = train_digit_classifier(mnist.train_images[:100], mnist.train_labels[:100], num_epochs=1)
     path = tmp_path / 'net.safetensors'
-    sha256 = save_digit_classifier(net, path, seed=0, test_accuracy=0.5)
-    assert save_digit_classifier(net, path, seed=0, test_accuracy=0.5) == sha256
+    sha256 = save(net, path, seed=0, test_accuracy=0.5)
+    assert save(net, path, seed=0, test_accuracy=0.5) == sha256
     loaded = load_digit_classifier(path, sha256)
     assert loaded.provenance == {'seed': 0, 'test_accuracy': 0.5}
     stored = weights(loaded)

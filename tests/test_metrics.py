@@ -13,8 +13,10 @@ from d2lvae.data import MNIST, to_float
 from d2lvae.features import load_digit_classifier
 from d2lvae.metrics import (
     active_units,
+    checkerboard_ratio,
     frechet_distance,
     held_out_metrics,
+    kernel_distance,
     log_likelihood,
     mean_ci95,
     noise_control,
@@ -23,10 +25,11 @@ from d2lvae.metrics import (
     reconstructions,
     sharpness,
     sliced_wasserstein,
+    sliced_wassersteins,
     spectrum_distance,
     ssim,
 )
-from d2lvae.vae import dense_vae, initialize
+from d2lvae.vae import conv_vae, dense_vae, initialize
 
 
 def random_pictures(*shape, low=0.0, high=1.0):
@@ -131,6 +134,92 @@ def test_spectrum_distance_compares_sets_and_not_pairs():
     assert spectrum_distance(X, X[::-1]) == pytest.approx(0, abs=1e-5)
 
 
+# Checkerboard
+
+
+@pytest.fixture(scope='module')
+def textures():
+    """Colour pictures whose power falls with frequency, as that of real ones does."""
+    rows, columns = onp.fft.fftfreq(32)[:, None], onp.fft.fftfreq(48)
+    noise = onp.random.default_rng(0).standard_normal((300, 3, 32, 48))
+    X = onp.fft.ifft2(onp.fft.fft2(noise) / (0.05 + onp.hypot(rows, columns)) ** 1.5).real
+    return onp.clip(0.5 + 0.1 * X / X.std(), 0.2, 0.8).astype('float32')
+
+
+def gratings(amplitude, period, shape=(32, 48)):
+    """cos(2 pi x / period) along rows, along columns, and both."""
+    rows, columns = (onp.cos(2 * math.pi * i / period) for i in onp.indices(shape))
+    return [(amplitude * g).astype('float32') for g in (rows, columns, rows * columns)]
+
+
+def test_checkerboard_ratio_of_real_pictures_is_one(textures):
+    assert checkerboard_ratio(textures, textures) == 1
+    assert checkerboard_ratio(textures[:200], textures[200:]) == pytest.approx(1, abs=0.1)
+    assert checkerboard_ratio(textures, 1 - textures) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize('period, amplitude', [(2, 2 / 255), (4, 8 / 255)])
+def test_checkerboard_ratio_sees_a_faint_pattern_of_either_stride(textures, period, amplitude):
+    for pattern in gratings(amplitude, period):
+        assert checkerboard_ratio(textures, textures + pattern) > 1.8
+
+
+def test_checkerboard_ratio_grows_with_the_power_of_the_pattern():
+    """By hand: white noise and a checkerboard, under a Hann window of mean 1/2, mean square 3/8."""
+    X = random_pictures(2000, 1, 32, 64, low=0.3, high=0.7)
+    noise = 0.4**2 / 12 * (3 / 8) ** 2
+    for pattern in gratings(0.01, 2, (32, 64)):
+        power = 0.01**2 * 32 * 64 * (1 / 2) ** 4
+        expected = 1 + power / noise / 3  # at one of the three frequencies of period 2
+        assert checkerboard_ratio(X, X + pattern) == pytest.approx(expected, rel=0.08)
+
+
+def test_checkerboard_ratio_sees_a_pattern_in_colour_alone(textures):
+    pattern = gratings(0.02, 2)[2]
+    X_hat = textures + onp.stack([pattern / 0.2989, -pattern / 0.587, 0 * pattern])
+    onp.testing.assert_allclose(metrics.grey(X_hat), metrics.grey(textures), atol=1e-6)
+    assert checkerboard_ratio(textures, X_hat) > 5
+
+
+def test_checkerboard_ratio_is_blind_to_other_frequencies_and_to_the_frame(textures):
+    X = textures[:100]
+    for period in (8, 2.5, 3):
+        for pattern in gratings(6 / 255, period):
+            assert checkerboard_ratio(X, X + pattern) < 1.1
+    ramp = onp.linspace(-0.2, 0.2, 48, dtype='float32')  # ends in a step if it is repeated
+    assert checkerboard_ratio(textures, textures + ramp) == pytest.approx(1, abs=1e-3)
+
+
+def test_checkerboard_ratio_of_blurred_pictures_is_below_one(textures):
+    slightly, strongly = (
+        checkerboard_ratio(textures, out_of_focus(textures, sd)) for sd in (0.5, 1)
+    )
+    assert strongly < 0.2 < slightly < 0.9
+    # Nothing but the pattern is left there, and still it counts by what real pictures have.
+    faint = out_of_focus(textures, 2) + gratings(0.5 / 255, 2)[2]
+    assert checkerboard_ratio(textures, faint) < 1
+
+
+def test_checkerboard_ratio_stays_near_one_under_white_noise(textures):
+    noise = random_pictures(*textures.shape, low=-0.1, high=0.1)
+    noisy = onp.clip(textures + noise, 0, 1)
+    assert sharpness(noisy) > 1.5 * sharpness(textures)
+    assert checkerboard_ratio(textures, noisy) == pytest.approx(1, abs=0.35)
+
+
+def test_checkerboard_ratio_finds_the_decoder_that_leaves_one(textures):
+    """Odena et al. 2016: a transposed convolution of uneven overlap against resizing first."""
+    small = textures[:, :, ::2, ::2]
+    zeros_between = onp.zeros_like(textures)
+    zeros_between[:, :, ::2, ::2] = small
+    even, uneven = (
+        ndimage.convolve(zeros_between, onp.outer(k, k)[None, None].astype('float32'))
+        for k in ([0.25, 0.75, 0.75, 0.25], [0.25, 0.7, 0.75, 0.25])
+    )
+    assert checkerboard_ratio(textures, onp.clip(even, 0, 1)) < 1
+    assert checkerboard_ratio(textures, onp.clip(uneven, 0, 1)) > 5
+
+
 # Sliced Wasserstein distance
 
 
@@ -157,6 +246,13 @@ def test_swd_orders_sets_by_what_they_lost(digits, training_digits):
     assert floor < slightly < strongly
 
 
+def test_swd_of_several_sets_is_that_of_each(digits, training_digits):
+    X = digits[:50]
+    others = [training_digits[:50], out_of_focus(X, 1), X]
+    expected = [sliced_wasserstein(X, A, seed=3) for A in others]
+    assert sliced_wassersteins(X, others, seed=3) == expected
+
+
 def test_swd_is_a_mean_over_seeded_projections(digits, training_digits):
     a, again, b = (sliced_wasserstein(digits, training_digits, seed) for seed in (0, 0, 1))
     assert a == again != b
@@ -180,7 +276,7 @@ def test_swd_looks_at_every_level():
     brightness = random_pictures(300, 1, 1, 1, low=-0.4, high=0.4)
     fine, coarse = metrics.laplacian_pyramid(X)
     for X_hat, same in ((X + checkerboard, coarse), (X + brightness, fine)):
-        level = metrics.laplacian_pyramid(X_hat)[0 if same is fine else 1]
+        level = [*metrics.laplacian_pyramid(X_hat)][0 if same is fine else 1]
         onp.testing.assert_allclose(level[..., 4:-4, 4:-4], same[..., 4:-4, 4:-4], atol=1e-5)
         assert sliced_wasserstein(X, X_hat) > 0.05
 
@@ -188,7 +284,7 @@ def test_swd_looks_at_every_level():
 @pytest.mark.parametrize('side, sides', [(28, [28, 14]), (64, [64, 32, 16]), (27, [27])])
 def test_pyramid_halves_down_to_fourteen_and_keeps_everything(side, sides):
     X = random_pictures(2, 3, side, side)
-    levels = metrics.laplacian_pyramid(X)
+    levels = [*metrics.laplacian_pyramid(X)]
     assert [level.shape[-1] for level in levels] == sides
     whole = levels.pop()
     for level in reversed(levels):
@@ -232,7 +328,7 @@ def test_white_noise_loses_against_real_detail(digits):
     assert sliced_wasserstein(digits, noisy) > 2 * sliced_wasserstein(digits, sharpened)
 
 
-# Frechet distance, active units, intervals
+# Frechet and kernel distance, active units, intervals
 
 
 def features_with(mean, cov, num=400):
@@ -269,6 +365,70 @@ def test_frechet_distance_refuses_what_is_not_finite():
     a = onp.ones((4, 2))
     with pytest.raises(ValueError):
         frechet_distance(a, a * onp.nan)
+
+
+def kernel_distance_by_hand(F_a, F_b):
+    def kernel(x, y):
+        return (sum(p * q for p, q in zip(x, y, strict=True)) / len(x) + 1) ** 3
+
+    def within(F):
+        pairs = [kernel(F[i], F[j]) for i in range(len(F)) for j in range(len(F)) if i != j]
+        return sum(pairs) / len(pairs)
+
+    between = [kernel(x, y) for x in F_a for y in F_b]
+    return within(F_a) + within(F_b) - 2 * sum(between) / len(between)
+
+
+def test_kernel_distance_agrees_with_loops_over_pairs():
+    rng = onp.random.default_rng(0)
+    F_a, F_b = rng.standard_normal((7, 3)), 2 * rng.standard_normal((5, 3)) + 0.5
+    expected = kernel_distance_by_hand(F_a.tolist(), F_b.tolist())
+    assert kernel_distance(F_a, F_b) == pytest.approx(expected)
+    assert kernel_distance(F_b, F_a) == pytest.approx(expected)
+
+
+def test_kernel_distance_in_closed_form():
+    """One feature that is 1, or that is 0: kernels 8 and 1 within, 1 between."""
+    ones, zeros = onp.ones((4, 1), 'float32'), onp.zeros((6, 1), 'float32')
+    assert kernel_distance(ones, zeros) == pytest.approx(8 + 1 - 2)
+    assert kernel_distance(ones, ones) == 0
+
+
+def test_kernel_distance_is_unbiased():
+    """However few rows, its mean over samples of one distribution is 0, so some are negative."""
+    rng = onp.random.default_rng(0)
+    found = onp.array([kernel_distance(*rng.standard_normal((2, 5, 4))) for _ in range(1500)])
+    assert abs(found.mean()) < 3 * stats.sem(found) < 0.3
+    assert (found < 0).mean() > 0.3
+    of_a_shift = [kernel_distance(*rng.standard_normal((2, 5, 4)) + [[[1]], [[0]]]) for _ in found]
+    many = kernel_distance(*rng.standard_normal((2, 4000, 4)) + [[[1]], [[0]]])
+    assert onp.mean(of_a_shift) == pytest.approx(many, rel=0.15)
+
+
+def skewed(F):
+    """Exponential numbers of mean 0 and variance 1 for normal ones."""
+    return stats.expon.ppf(stats.norm.cdf(F)) - 1
+
+
+@pytest.mark.parametrize('change', [lambda F: F + 0.3, lambda F: 1.3 * F, skewed])
+def test_kernel_distance_sees_mean_variance_and_skewness(change):
+    F = onp.random.default_rng(0).standard_normal((3, 1000, 4))
+    floor = kernel_distance(F[0], F[1])
+    assert kernel_distance(F[0], change(F[2])) > 10 * abs(floor)
+
+
+def test_kernel_distance_does_not_lose_small_differences_to_float32():
+    rng = onp.random.default_rng(0)
+    F_a, F_b = 30 + rng.standard_normal((2, 200, 8)).astype('float32')
+    precise = kernel_distance(F_a.astype('float64'), F_b.astype('float64'))
+    assert kernel_distance(F_a, F_b) == precise
+
+
+@pytest.mark.parametrize('wrong', [onp.full((4, 2), onp.nan), onp.ones((1, 2))])
+def test_kernel_distance_refuses_what_has_no_distance(wrong):
+    for pair in ((wrong, onp.ones((4, 2))), (onp.ones((4, 2)), wrong)):
+        with pytest.raises(ValueError, match='finite'):
+            kernel_distance(*pair)
 
 
 def test_active_units_by_the_variance_of_the_mean():
@@ -496,6 +656,51 @@ def test_numbers_are_left_out_that_do_not_apply(digits):
     assert set(held_out_metrics(vae, X)) == NAMES
 
 
+class ColourMeans:
+    """Features that know no labels: the mean of each channel."""
+
+    distance, knows_labels = 'kernel', False
+
+    def features(self, X):
+        return X.mean(axis=(2, 3))
+
+
+@pytest.fixture(scope='module')
+def face_numbers(textures):
+    vae = initialize(conv_vae((3, 32, 32), 4, 4), seed=0)
+    X = textures[..., :32]
+    control = out_of_focus(X[:60], 3)
+    return held_out_metrics(vae, X[:60], None, control, ColourMeans(), X[60:120])
+
+
+def test_names_of_faces_are_those_of_the_contract(face_numbers):
+    strides = {'checkerboard_ratio', 'checkerboard_ratio_sampled'}
+    kernels = {f'kernel_{of}' for of in ('reconstructions', 'samples', 'floor')}
+    assert set(face_numbers) == NAMES | CONTROL_NAMES | strides | kernels | {
+        'swd_floor',
+        'control_kernel',
+    }
+
+
+def test_numbers_of_faces_are_each_that_of_its_name(face_numbers, textures):
+    vae = initialize(conv_vae((3, 32, 32), 4, 4), seed=0)
+    X, reference = textures[:60, ..., :32], textures[60:120, ..., :32]
+    X_hat, X_sampled = reconstructions(vae, X)[3:]
+    noisy = noise_control(out_of_focus(X, 3), face_numbers['sharpness'])
+    sets = {
+        '{}_reconstructions': X_hat,
+        '{}_samples': prior_samples(vae, 60),
+        '{}_floor': reference,
+        'control_{}': noisy,
+    }
+    for name, A in sets.items():
+        kernel = kernel_distance(X.mean(axis=(2, 3)), A.mean(axis=(2, 3)))
+        assert face_numbers[name.format('kernel')] == pytest.approx(kernel, rel=1e-6)
+        assert face_numbers[name.format('swd')] == sliced_wasserstein(X, A)
+    assert face_numbers['checkerboard_ratio'] == checkerboard_ratio(X, X_hat)
+    assert face_numbers['checkerboard_ratio_sampled'] == checkerboard_ratio(X, X_sampled)
+
+
 def test_numbers_of_a_hybridized_vae_do_not_depend_on_batches(digits, monkeypatch):
     vae = initialize(dense_vae((1, 28, 28), 2, 1, 16), seed=0)
     whole = held_out_metrics(vae, digits[:60], log_likelihood_samples=5)
@@ -513,7 +718,9 @@ def test_numbers_of_a_hybridized_vae_do_not_depend_on_batches(digits, monkeypatc
 # What is refused
 
 
-@pytest.mark.parametrize('metric', [psnr, ssim, spectrum_distance, sliced_wasserstein])
+@pytest.mark.parametrize(
+    'metric', [psnr, ssim, spectrum_distance, checkerboard_ratio, sliced_wasserstein]
+)
 @pytest.mark.parametrize(
     'wrong, message',
     [
@@ -538,6 +745,13 @@ def test_sets_of_different_size_are_refused(metric):
     X = random_pictures(4, 1, 16, 16)
     with pytest.raises(ValueError, match='equally many'):
         metric(X, X[:3])
+
+
+@pytest.mark.parametrize('sides', [(28, 32), (32, 28), (34, 32), (32, 33), (16, 16)])
+def test_sides_that_show_no_stride_are_refused(sides):
+    X = random_pictures(3, 1, *sides)
+    with pytest.raises(ValueError, match='show no stride: they must be multiples of 4 from 32 on'):
+        checkerboard_ratio(X, X)
 
 
 def test_a_reference_of_another_size_is_refused(digits):
