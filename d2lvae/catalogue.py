@@ -186,21 +186,32 @@ def face_recipes():
         kl_weight=0.1,
         **common,
     )
-    best_combo = ours(
-        'ConvVAE_ConvDisc_LeakyReLU_on_anime/512_32_32_200_10_seeded',
-        'disc weight 200, spectral norm, KL weight 0.05, 5 solo and 15 combo epochs, batches of '
-        '16, beta1 0.5, mirrored faces, cosine schedule',
-        control=best_plain.experiment.folder,
+    combo = {
+        'study_row': 'ConvVAE_ConvDisc_LeakyReLU_on_anime/512_32_32_200_10_seeded',
+        'control': CONTROLS['ConvVAE', 'anime'],
+        'disc_norm': 'spectral',
+        'kl_weight': 0.05,
+        'lr': 5e-4,
+        'beta1': 0.5,
+        **common,
+    }
+    faithful_combo = ours(
+        note='disc weight 200, spectral norm, KL weight 0.05, 5 solo and 15 combo epochs, batches '
+        'of 16, beta1 0.5, mirrored faces, cosine schedule',
         run='512_32_32_5+15_200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
-        disc_norm='spectral',
         disc_weight=200.0,
         solo_epochs=5,
-        kl_weight=0.05,
-        lr=5e-4,
-        beta1=0.5,
-        **common,
+        **combo,
     )
-    return best_plain, best_combo
+    sharp_combo = ours(
+        note='the same with disc weight 600, 3 solo and 9 combo epochs',
+        run='512_32_32_3+9_600_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+        disc_weight=600.0,
+        num_epochs=12,
+        solo_epochs=3,
+        **combo,
+    )
+    return best_plain, faithful_combo, sharp_combo
 
 
 def find(name):

@@ -18,7 +18,7 @@ from d2lvae.features import fit, in_batches, load, round_to_float16, save, shift
 from d2lvae.vae import initialize
 
 FACE_FEATURES = Path(__file__).with_name('frozen') / 'face_features.safetensors'
-FACE_FEATURES_SHA256 = ''
+FACE_FEATURES_SHA256 = 'fd35b7b7411bc5e639ce359c0474ce6599c3b67369c7d55b847646cc88827600'
 CHANNELS = 32, 64, 96, 128
 KERNELS = 5, 3, 3, 3
 LEAST_SD = 1e-3  # of a feature over the training faces; keeps dead ones finite

@@ -15,6 +15,7 @@ import d2lvae
 from d2lvae import files, metrics, plots
 from d2lvae.data import to_float
 from d2lvae.errors import CourseError
+from d2lvae.face_features import load_face_features
 from d2lvae.features import load_digit_classifier
 from d2lvae.vae import dense_vae, initialize, num_parameters
 
@@ -37,7 +38,7 @@ STATISTICS = [
 ]
 EXPLORED = 'DenseVAE_on_MNIST/5_3_400_bce_150_jitter0.4_binarised_cosine'  # by chapter 01
 MNIST_DECODER = Path(__file__).with_name('frozen') / 'mnist_decoder.safetensors'
-FROZEN_FEATURES = {(1, 28, 28): load_digit_classifier}
+FROZEN_FEATURES = {(1, 28, 28): load_digit_classifier, (3, 64, 64): load_face_features}
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 
 
