@@ -1,4 +1,4 @@
-# Every target sets up what it needs: .venv from requirements.txt, and MNIST in data/.
+# Every target sets up what it needs: .venv from requirements.txt, MNIST and avatars in data/.
 
 # Scripts in a virtual environment hold its path, so a moved or copied one is made anew.
 READY := .venv/.ready-$(shell pwd | cksum | cut -d' ' -f1)

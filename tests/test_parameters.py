@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from d2lvae.errors import CourseError
-from d2lvae.parameters import checked
+from d2lvae.parameters import checked, with_epochs
 
 DECLARED = {'num_epochs': int, 'lr': float, 'cosine': bool, 'loss': Literal['bce', 'l2']}
 CELL = 'num_epochs: int = 2\nlr: float = 1e-3'
@@ -79,3 +79,20 @@ def test_a_value_of_another_type_is_refused_with_name_and_value(name, value, all
 
 def test_an_integer_will_do_for_a_number():
     assert checked(notebook(lr=1))['lr'] == 1
+
+
+EPOCHS = {'solo_epochs': 4, 'combo_epochs': 3, 'num_epochs': 0, 'lr': 0.1}
+
+
+def test_solo_and_combo_epochs_add_up():
+    assert with_epochs(EPOCHS) == {'solo_epochs': 4, 'num_epochs': 7, 'lr': 0.1}
+
+
+def test_the_epochs_of_a_finished_run_take_the_place_of_the_sum():
+    assert with_epochs(EPOCHS | {'num_epochs': 20})['num_epochs'] == 20
+
+
+def test_the_chapters_own_parameters_stay_as_they_are():
+    parameters = dict(EPOCHS)
+    with_epochs(parameters)
+    assert parameters == EPOCHS

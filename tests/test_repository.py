@@ -77,7 +77,7 @@ def test_no_file_is_large():
 
 @pytest.mark.parametrize('folder', ['d2lvae', 'notebooks', 'tests'])
 def test_there_is_one_framework(folder):
-    sources = [*(ROOT / folder).glob('*.py'), *(ROOT / folder).glob('*.ipynb')]
+    sources = [*(ROOT / folder).rglob('*.py'), *(ROOT / folder).glob('*.ipynb')]
     assert sources, f'{folder}/ is empty.'
     found = [path.name for path in sources if OTHER_FRAMEWORK.search(path.read_text())]
     assert found == [], f'The course is written for MXNet alone: {found}'
