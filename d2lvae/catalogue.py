@@ -224,7 +224,7 @@ def find(name):
     if len(matches) == 1:
         return matches[0]
     if any(name in (folder, folder.split('/')[1]) for folder in study()['folder']):
-        raise CourseError(f'{name} needs networks that this version does not have yet.')
+        raise CourseError(f'{name} belongs to a chapter that this version does not have yet.')
     raise CourseError(f'There is no run {name}: `python -m d2lvae` lists them all.')
 
 

@@ -196,7 +196,14 @@ class Experiment(pydantic.BaseModel):
         if self.dataset == 'avatars':
             return AvatarFaces(size=self.image_size, **sizes)
         path = None if self.dataset == 'anime' else self.dataset
-        return AnimeFaces(path, size=self.image_size, **sizes)
+        data = AnimeFaces(path, size=self.image_size, **sizes)
+        num_train, num_held_out = len(data.train_images), len(data.held_out_images)
+        if num_held_out > num_train:
+            raise CourseError(
+                f'There are {num_held_out} held-out pictures, but only {num_train} to train with, '
+                'with which they are compared: lower num_held_out or raise num_train.'
+            )
+        return data
 
     def read_pictures(self, path):
         """Other pictures, of the kind of this experiment's: uint8 (N, C, H, W), labels or None."""

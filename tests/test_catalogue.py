@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 
 from d2lvae import catalogue, paths
 from d2lvae.errors import CourseError
@@ -11,7 +12,32 @@ BCE = 'DenseVAE_on_MNIST/5_3_400_bce_50'
 L2 = 'DenseVAE_on_MNIST/5_3_400_l2_50'
 GAN = 'DenseVAE_DenseLogReg_on_MNIST/5_3_400_1_200_50'
 RESNET = 'ConvVAE_ResNet_on_anime/512_32_200_50_1'
+CONV = 'ConvVAE_on_anime/512_32_200_seeded'
+DECAYING = 'ConvVAE_ResNet_on_anime/1024_32_200_10_1'
 SIZES = {'latents': 5, 'hidden_layers': 3, 'hidden_nodes': 400, 'batch_size': 64, 'lr': 1e-3}
+FACES = {  # the study's folder: ours, with the epochs and the widths that are really run
+    'DenseVAE_on_anime/512_5_1024_200_seeded': 'DenseVAE_on_anime/512_5_1024_20_seeded',
+    'DenseVAE_DenseLogReg_on_anime/512_5_1024_1_1024_200_10_seeded': (
+        'DenseVAE_DenseLogReg_on_anime/512_5_1024_1_1024_20_10_seeded'
+    ),
+    CONV: 'ConvVAE_on_anime/512_32_20_seeded',
+    'ConvVAE_ConvDisc_LeakyReLU_on_anime/512_32_32_200_10_seeded': (
+        'ConvVAE_ConvDisc_LeakyReLU_on_anime/512_32_32_20_10_seeded'
+    ),
+    'ConvVAE_ConvDisc_LeakyReLU_on_anime/1024_32_64_200_10_1': (
+        'ConvVAE_ConvDisc_LeakyReLU_on_anime/1024_32_64_20_10_1'
+    ),
+    'ConvVAE_ResNet_on_anime/512_32_200_10_seeded': (
+        'ConvVAE_ResNet32_on_anime/512_32_20_10_seeded'
+    ),
+    DECAYING: 'ConvVAE_ResNet32_on_anime/1024_32_20_10_1',
+    'ConvVAE_ResNet_on_anime/1024_32_200_10_1_initlr2e-4': (
+        'ConvVAE_ResNet32_on_anime/1024_32_20_10_1_initlr2e-4'
+    ),
+    'DeepConvVAE_DeepConvDisc_on_anime/1024_32_64_200_10_1_initlr2e-4': (
+        'DeepConvVAE_DeepConvDisc_on_anime/1024_32_32_20_10_1_initlr2e-4'
+    ),
+}
 
 
 def sentence(name):
@@ -62,6 +88,85 @@ def test_the_studys_rows_on_mnist_have_its_sizes_and_all_digits(folder, expected
     assert entry.study_row == entry.experiment.folder == folder
 
 
+def test_the_studys_rows_on_faces_are_spelled_as_it_did_but_for_epochs_and_widths():
+    spelled = {
+        entry.study_row: entry.experiment.folder
+        for name, entry in catalogue.entries().items()
+        if name == entry.study_row and entry.experiment.dataset == 'anime'
+    }
+    assert spelled == FACES
+
+
+FACE_ROWS = {
+    'DenseVAE_on_anime/512_5_1024_200_seeded': {
+        'vae': 'DenseVAE',
+        'latents': 512,
+        'hidden_layers': 5,
+        'hidden_nodes': 1024,
+        'num_epochs': 20,
+        'lr': 1e-3,
+    },
+    'DenseVAE_DenseLogReg_on_anime/512_5_1024_1_1024_200_10_seeded': {
+        'discriminator': 'DenseLogReg',
+        'disc_layers': 1,
+        'disc_nodes': 1024,
+        'disc_weight': 10.0,
+        'solo_epochs': 0,
+        'num_epochs': 20,
+    },
+    CONV: {'vae': 'ConvVAE', 'latents': 512, 'base_channels': 32, 'num_epochs': 20},
+    'ConvVAE_ConvDisc_LeakyReLU_on_anime/1024_32_64_200_10_1': {
+        'latents': 1024,
+        'discriminator': 'ConvDisc',
+        'disc_channels': 64,
+        'disc_norm': 'batch',
+        'disc_weight': 10.0,
+        'pbp_weight': 1.0,
+        'solo_epochs': 10,
+        'num_epochs': 20,
+        'lr': 2e-4,
+        'pbp_decay': 1.0,
+    },
+    DECAYING: {
+        'discriminator': 'ResNet',
+        'disc_channels': 32,
+        'solo_epochs': 10,
+        'num_epochs': 20,
+        'lr': 1e-3,
+        'pbp_decay': 0.95,
+        'pbp_decay_every': 2.5,
+    },
+    'DeepConvVAE_DeepConvDisc_on_anime/1024_32_64_200_10_1_initlr2e-4': {
+        'vae': 'DeepConvVAE',
+        'discriminator': 'DeepConvDisc',
+        'base_channels': 32,
+        'disc_channels': 32,
+        'solo_epochs': 10,
+        'lr': 2e-4,
+    },
+}
+
+
+@pytest.mark.parametrize('folder, expected', FACE_ROWS.items())
+def test_the_studys_rows_on_faces_have_its_sizes_and_a_tenth_of_its_epochs(folder, expected):
+    parameters = catalogue.find(folder).experiment.parameters()
+    whole = {'dataset': 'anime', 'num_train': 6400, 'num_held_out': 1600, 'image_size': 64}
+    whole |= {'pbp_loss': 'bce', 'batch_size': 64, 'lr_schedule': 'constant', 'beta1': 0.9}
+    whole |= {'augment': 0.0, 'flip': False, 'kl_weight': 1.0}
+    expected = whole | expected
+    assert {name: parameters.get(name) for name in expected} == expected
+    assert catalogue.find(folder).experiment.scale == 'reference'
+
+
+def test_the_notes_say_what_of_the_studys_recipe_was_changed():
+    for folder, expected in (
+        (GAN, "the study's recipe"),
+        (CONV, "the study's recipe at a tenth of its epochs"),
+        (DECAYING, "the study's recipe at a tenth of its epochs, ResNet of 32 base channels"),
+    ):
+        assert catalogue.find(folder).note == expected
+
+
 def test_every_column_of_a_row_reaches_its_experiment():
     rows = catalogue.study().itertuples()
     [row] = [row for row in rows if row.folder == GAN]
@@ -75,32 +180,80 @@ def test_every_column_of_a_row_reaches_its_experiment():
     assert {name: getattr(experiment, name) for name in expected} == expected
 
 
-def test_every_entry_goes_by_its_folder_and_stands_for_a_row():
+def test_every_column_of_a_row_of_faces_reaches_its_experiment():
+    rows = catalogue.study().itertuples()
+    [row] = [row for row in rows if 'ConvDisc_LeakyReLU' in row.folder and row.latents == 512]
+    changes = {'latents': 7, 'pbp_loss': 'l2', 'lr': 2e-4, 'batch_size': 32}
+    changes |= {'disc_weight': 20.0, 'pbp_weight': 0.5}
+    other = row._replace(
+        **changes,
+        vae_base_channels=16,
+        disc_base_channels_or_nodes='48',
+        solo_epochs=30,
+        combo_epochs=60,
+        pbp_decay_per_25_combo_epochs=0.9,
+    )
+    expected = changes | {'base_channels': 16, 'disc_channels': 48, 'solo_epochs': 3}
+    expected |= {'num_epochs': 9, 'pbp_decay': 0.9, 'pbp_decay_every': 2.5}
+    experiment = catalogue.from_row(other)
+    assert {name: getattr(experiment, name) for name in expected} == expected
+
+
+COMMITTED = sorted(paths.RESULTS.glob('*/*/parameters.yaml'))
+
+
+@pytest.mark.parametrize('path', COMMITTED, ids=lambda path: path.parent.name)
+def test_committed_results_have_the_parameters_of_their_entry(path):
+    entry = catalogue.find(str(path.parent.relative_to(paths.RESULTS)))
+    assert path.read_text() == yaml.safe_dump(entry.experiment.parameters(), sort_keys=False)
+    assert entry.experiment.published == path.parent
+
+
+def test_every_entry_goes_by_the_studys_folder_or_by_its_own_and_stands_for_a_row():
     for folder, entry in catalogue.entries().items():
-        assert entry.experiment.folder == folder
+        assert folder in (entry.study_row, entry.experiment.folder)
         assert entry.study_row in set(catalogue.study()['folder'])
+        if entry.experiment.dataset == 'mnist':
+            assert folder == entry.experiment.folder
 
 
-def test_every_entry_is_found_by_its_full_name_and_by_its_last_part():
+def test_no_two_entries_share_a_folder():
+    folders = [entry.experiment.folder for entry in catalogue.entries().values()]
+    assert len(set(folders)) == len(folders)
+
+
+def test_every_entry_is_found_by_either_name_and_by_the_last_part_of_it():
     for folder, entry in catalogue.entries().items():
-        assert catalogue.find(folder) is entry
-        assert catalogue.find(folder.split('/')[1]) is entry
+        for name in (folder, entry.experiment.folder):
+            assert catalogue.find(name) is entry
+            assert catalogue.find(name.split('/')[1]) is entry
 
 
-def test_every_discriminator_has_a_control_that_differs_in_nothing_else():
-    for entry in catalogue.entries().values():
+OF_THE_VAE = ('vae', 'latents', 'base_channels', 'upsampling', 'hidden_layers', 'hidden_nodes')
+OF_THE_DATA = ('dataset', 'image_size', 'num_train', 'num_held_out', 'pbp_loss')
+# The study has neither a plain VAE of 1024 latents nor a plain deep one.
+WITHOUT_A_PLAIN_ONE = {folder for folder in FACES if '/1024_' in folder}
+
+
+def test_every_discriminator_has_a_control_that_is_the_same_vae_alone():
+    for folder, entry in catalogue.entries().items():
         if entry.experiment.discriminator is None:
             assert entry.control is None
         else:
             control, experiment = catalogue.find(entry.control).experiment, entry.experiment
             assert control.discriminator is None
-            same = ('dataset', 'vae', *SIZES, 'pbp_loss', 'num_train', 'num_held_out')
+            same = OF_THE_DATA if folder in WITHOUT_A_PLAIN_ONE else OF_THE_DATA + OF_THE_VAE
             assert [getattr(control, n) for n in same] == [getattr(experiment, n) for n in same]
+
+
+def test_where_the_study_has_no_plain_vae_of_the_size_the_smaller_one_is_the_control():
+    assert len(WITHOUT_A_PLAIN_ONE) == 4
+    assert {catalogue.find(folder).control for folder in WITHOUT_A_PLAIN_ONE} == {CONV}
 
 
 def test_our_recipes_say_what_is_different():
     own = [e for folder, e in catalogue.entries().items() if folder != e.study_row]
-    assert own
+    assert {entry.experiment.dataset for entry in own} == {'mnist', 'anime'}
     for entry in own:
         base = catalogue.find(entry.study_row)
         assert entry.note != base.note
@@ -117,10 +270,22 @@ def test_at_smoke_scale_every_entry_is_small_and_keeps_away_from_the_results():
     smokes = [entry.at('smoke') for entry in catalogue.entries().values()]
     for entry, smoke in zip(catalogue.entries().values(), smokes):
         assert smoke.scale == 'smoke' and 0 < smoke.num_train <= 3200 and smoke.num_epochs <= 4
-        assert smoke.discriminator == entry.experiment.discriminator
+        same = ('vae', 'discriminator', 'disc_norm', 'lr', 'kl_weight', 'disc_weight', 'latents')
+        assert all(getattr(smoke, n) == getattr(entry.experiment, n) for n in same)
         assert smoke.published.is_relative_to(paths.RUNS)
         assert smoke.work != entry.experiment.work
     assert len({smoke.folder for smoke in smokes}) == len(smokes)
+
+
+def test_at_smoke_scale_faces_are_avatars_and_half_of_the_epochs_solo_where_some_are():
+    for entry in catalogue.entries().values():
+        smoke = entry.at('smoke')
+        assert smoke.dataset == {'mnist': 'mnist', 'anime': 'avatars'}[entry.experiment.dataset]
+        assert smoke.solo_epochs == (2 if entry.experiment.solo_epochs else 0)
+        if smoke.dataset == 'avatars':
+            assert (smoke.num_train, smoke.num_held_out) == (800, 200)
+        if entry.control:
+            assert catalogue.find(entry.control).at('smoke').dataset == smoke.dataset
 
 
 @pytest.mark.parametrize('name', ['', 'no_such_run', 'DenseVAE_on_MNIST', 'MNIST/5_3_400_bce_50'])
@@ -130,7 +295,7 @@ def test_an_unknown_run_ends_with_a_sentence(name):
 
 @pytest.mark.parametrize('name', [RESNET, RESNET.split('/')[1]])
 def test_a_row_without_networks_ends_with_a_sentence_of_its_own(name):
-    assert f'{name} needs networks that this version does not have yet' in sentence(name)
+    assert f'{name} belongs to a chapter that this version does not have yet' in sentence(name)
 
 
 def test_the_state_of_a_row_is_read_from_its_results_folder(tmp_path, monkeypatch):
@@ -138,9 +303,20 @@ def test_the_state_of_a_row_is_read_from_its_results_folder(tmp_path, monkeypatc
     (tmp_path / BCE).mkdir(parents=True)
     (tmp_path / BCE / 'summary.json').write_text(json.dumps({'seeds': [0, 2]}))
     states = [catalogue.state(folder) for folder in (BCE, L2, RESNET)]
-    assert states == ['done, seeds 0 2', 'to run', 'networks to come']
+    assert states == ['done, seeds 0 2', 'to run', 'its chapter is to come']
     assert catalogue.summary(BCE) == {'seeds': [0, 2]}
     assert catalogue.summary(L2) is catalogue.summary(RESNET) is None
+
+
+def test_the_state_of_a_row_of_faces_is_read_from_the_folder_that_says_what_was_run(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(paths, 'RESULTS', tmp_path)
+    (tmp_path / FACES[CONV]).mkdir(parents=True)
+    (tmp_path / FACES[CONV] / 'summary.json').write_text(json.dumps({'seeds': [1]}))
+    assert [catalogue.state(folder) for folder in FACES].count('to run') == 8
+    assert catalogue.state(CONV) == 'done, seeds 1'
+    assert catalogue.summary(CONV) == {'seeds': [1]}
 
 
 def test_a_damaged_summary_ends_with_a_sentence(tmp_path, monkeypatch):

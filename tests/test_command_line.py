@@ -68,7 +68,7 @@ def test_list_is_what_comes_without_a_command(runs, output):
 
 def test_a_row_without_networks_ends_with_one_line(output):
     code, _, stderr = output('run', '512_32_200_50_1')
-    assert code == 1 and 'needs networks' in one_line(stderr)
+    assert code == 1 and 'belongs to a chapter' in one_line(stderr)
 
 
 @pytest.mark.parametrize('arguments', [['fly'], ['run'], ['run', BCE, '--scale', 'huge']])

@@ -417,10 +417,16 @@ def test_data_are_the_first_digits():
 def asked(monkeypatch):
     """Lists what data are asked for, instead of reading or drawing them."""
     asked = []
+
+    def noted(name):
+        def data(*given, **sizes):
+            asked.append((name, given, sizes))
+            return image_data(32, shape=FACE)  # and 8 held out
+
+        return data
+
     for name in ('MNIST', 'AnimeFaces', 'AvatarFaces'):
-        monkeypatch.setattr(
-            module, name, lambda *given, name=name, **sizes: asked.append((name, given, sizes))
-        )
+        monkeypatch.setattr(module, name, noted(name))
     return asked
 
 
@@ -437,8 +443,17 @@ def test_data_are_those_of_the_name_or_the_path(asked, dataset, expected):
     name, given, size = expected
     sizes = {'num_train': 70, 'num_held_out': 50, 'batch_size': 25}
     more = {'image_size': 32} if size else {}
-    Experiment(dataset=dataset, **sizes, **more).data()
-    assert asked == [(name, given, sizes | size)]
+    data = Experiment(dataset=dataset, **sizes, **more).data()
+    assert asked == [(name, given, sizes | size)] and data.shape == FACE
+
+
+def test_a_folder_with_more_held_out_than_training_pictures_is_refused_before_the_training(
+    monkeypatch,
+):
+    monkeypatch.setattr(module, 'AnimeFaces', lambda *_, **__: image_data(7, shape=FACE))
+    with pytest.raises(CourseError, match='There are 8 held-out pictures, but only 7 to') as e:
+        Experiment(dataset='my/faces.zip', num_train=7).data()
+    assert '\n' not in str(e.value)
 
 
 # Checkpoints; killed processes are in test_resume.py

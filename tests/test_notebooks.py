@@ -1,18 +1,21 @@
 """The rules that every chapter keeps, and that each of them finds the fault that it is for."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from d2lvae import paths
+from d2lvae import catalogue, paths
 
 TEMPLATE = Path(__file__).with_name('chapter_template.ipynb')
 CHAPTERS = sorted(paths.NOTEBOOKS.glob('*.ipynb'))
+RUNS = sorted(paths.RESULTS.glob('*/*/parameters.yaml'))
 MAX_LINES = 15
 MAX_BYTES = 2_000_000
 FIRST, INJECTED = 'parameters', 'injected-parameters'
@@ -164,6 +167,15 @@ def test_there_are_chapters():
 @pytest.mark.parametrize('path', [TEMPLATE, *CHAPTERS], ids=lambda path: path.stem)
 def test_a_chapter_keeps_every_rule(path):
     assert complaints(nbformat.read(path, as_version=4)) == []
+
+
+@pytest.mark.parametrize('run', RUNS, ids=lambda run: run.parent.name)
+def test_a_finished_runs_parameters_can_be_given_to_its_chapter(run):
+    row = json.loads((run.parent / 'summary.json').read_text())['study_row']
+    rows = catalogue.study()
+    [number] = rows[rows['folder'] == row]['chapter'].unique()
+    [chapter] = paths.NOTEBOOKS.glob(f'{number}_*.ipynb')
+    assert yaml.safe_load(run.read_text()).keys() <= papermill.inspect_notebook(chapter).keys()
 
 
 # Each fault, brought into the template, and a part of the one sentence that must come of it

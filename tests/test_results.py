@@ -11,11 +11,11 @@ import yaml
 from mxnet import np
 from PIL import Image
 from scipy import stats
-from tiny import combo, python, solo
+from tiny import combo, face, face_combo, python, solo
 
 import d2lvae
 from d2lvae import files, paths, plots, results
-from d2lvae.data import MNIST, to_float
+from d2lvae.data import MNIST, AvatarFaces, to_float
 from d2lvae.errors import CourseError
 from d2lvae.experiment import Experiment
 from d2lvae.metrics import active_units, noise_control, psnr
@@ -77,6 +77,10 @@ METRICS = (
 CONTROL = {f'control_{name}' for name in ('psnr', 'ssim', 'swd', 'spectrum_distance')}
 CONTROL |= {'control_digit_accuracy'}
 EXPERIMENTS = {'solo': solo(), 'combo': combo()}
+OF_DIGITS = {'log_likelihood', 'digit_accuracy', 'control_digit_accuracy'}
+OF_DIGITS |= {name for name in METRICS if name.startswith('frechet')}
+OF_FACES = {'checkerboard_ratio', 'checkerboard_ratio_sampled'}
+FACE_SIZES = {'image_size': 64, 'num_held_out': 32, 'num_epochs': 2}  # 64: drawn by `make` already
 
 
 def content(folder):
@@ -451,3 +455,76 @@ def test_the_kept_decoder_draws_the_held_out_digits_as_well_as_its_run():
     stored = results.load_summary(KEPT / results.EXPLORED)['metrics']
     assert psnr(X, X_hat) == pytest.approx(stored['psnr']['mean'], abs=0.02)
     assert active_units(means) == stored['active_units']['mean']
+
+
+# Faces
+
+
+@pytest.fixture(scope='module')
+def faces(tmp_path_factory):
+    """(runs folder, experiment, summary) of a combo run on a few avatars."""
+    runs = tmp_path_factory.mktemp('faces')
+    experiment = face_combo(**FACE_SIZES, solo_epochs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, 'RUNS', runs)
+        summary = results.run(experiment, control=face(**FACE_SIZES))
+    return runs, experiment, summary
+
+
+def test_the_folder_of_a_run_on_faces_holds_the_same_files(faces):
+    runs, experiment, summary = faces
+    folder = runs / 'results' / experiment.folder
+    assert {p.name for p in folder.iterdir()} == FILES
+    parameters = yaml.safe_load((folder / 'parameters.yaml').read_text())
+    assert parameters == experiment.parameters()
+    assert Experiment(**parameters).folder == experiment.folder
+    assert json.loads((folder / 'summary.json').read_text()) == summary
+    lines = (folder / 'training_statistics.csv').read_text().splitlines()
+    assert lines[0] == COLUMNS and len(lines) == 3
+
+
+def test_the_summary_of_a_run_on_faces_names_its_data_and_its_control(faces):
+    _, experiment, summary = faces
+    data = AvatarFaces(64, 32)
+    assert summary['data'] == {
+        'name': 'avatars',
+        'fingerprint': data.fingerprint,
+        'train': 64,
+        'held_out': 32,
+    }
+    assert summary['control'] == face(**FACE_SIZES).folder
+    assert summary['run'].startswith('ConvVAE_ConvDisc_LeakyReLU_on_avatars/2_2_2_2-')
+
+
+def test_the_metrics_of_faces_are_those_of_digits_but_for_what_only_one_of_them_has(faces):
+    metrics = faces[2]['metrics']
+    of_features = {name for name in metrics if 'kernel' in name}
+    assert set(metrics) - of_features == (METRICS | CONTROL) - OF_DIGITS | OF_FACES
+    assert onp.isfinite([m['mean'] for m in metrics.values()]).all()
+
+
+def test_the_first_row_of_the_reconstructions_is_the_first_ten_held_out_faces_in_colour(faces):
+    runs, experiment, _ = faces
+    path = runs / 'results' / experiment.folder / 'reconstructions.png'
+    with Image.open(path) as picture:
+        shown = onp.asarray(picture.convert('RGB')) / 255.0
+    images, height = AvatarFaces(64, 32).held_out_images[:10] / 255.0, shown.shape[0] // 2
+    tiles = onp.array([t.mean(axis=(0, 1)) for t in onp.array_split(shown[:height], 10, axis=1)])
+    colours = images.mean(axis=(2, 3))
+    assert stats.pearsonr(tiles.ravel(), colours.ravel()).statistic > 0.9
+    assert onp.ptp(shown[:height], axis=2).max() > 0.3
+
+
+def test_the_pbp_weight_in_the_statistics_is_the_mean_of_an_epoch(faces):
+    """It is halved after 0.75 epochs of 4 steps: the weights are 1, 1, 1 and 0.5."""
+    runs, experiment, _ = faces
+    rows = pd.read_csv(runs / 'results' / experiment.folder / 'training_statistics.csv')
+    assert rows['pbp_weight'].tolist() == [1, 0.875]
+
+
+def test_held_out_faces_as_other_pictures_score_as_they_did(faces, monkeypatch):
+    runs, experiment, summary = faces
+    monkeypatch.setattr(paths, 'RUNS', runs)
+    scores = results.evaluate(experiment, 0, AvatarFaces(64, 32).held_out_images)
+    assert 'psnr' in scores and 'checkerboard_ratio' in scores
+    assert scores == {name: summary['metrics'][name]['values'][0] for name in scores}

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 from test_files import full_disk
-from tiny import combo, image_data, python, solo, waiting_python, without_seconds
+from tiny import (
+    FACE,
+    SHAPE,
+    combo,
+    face_combo,
+    image_data,
+    python,
+    solo,
+    waiting_python,
+    without_seconds,
+)
 
 from d2lvae import paths, results
 from d2lvae.data import ImageData
@@ -37,8 +47,8 @@ class Stopped(ImageData):
             yield X
 
 
-def pictures_with(*stops):
-    data = image_data(160, Stopped)
+def pictures_with(*stops, num=160, shape=SHAPE):
+    data = image_data(num, Stopped, shape)
     data.stops = stops
     return data
 
@@ -56,9 +66,9 @@ def outcome(folder):
     return content | {'epochs.csv': without_seconds(folder / 'epochs.csv')}
 
 
-def trained(experiment, folder, stops=()):
+def trained(experiment, folder, stops=(), **options):
     """The outcome of a training that is stopped and started again."""
-    data = pictures_with(*stops)
+    data = pictures_with(*stops, **options)
     for _ in stops:
         with pytest.raises(KeyboardInterrupt):
             train(experiment, data, folder)
@@ -71,6 +81,14 @@ def trained(experiment, folder, stops=()):
 def test_a_stopped_training_ends_with_the_same_bytes(tmp_path, kind, stops):
     undisturbed = trained(KINDS[kind](), tmp_path / 'undisturbed')
     assert trained(KINDS[kind](), tmp_path / 'stopped', stops) == undisturbed
+
+
+@pytest.mark.parametrize('norm', ['batch', 'spectral'])
+def test_a_stopped_training_of_convolutional_networks_ends_with_the_same_bytes(tmp_path, norm):
+    """With batch norm's statistics and the singular vectors, in the middle of the combo epochs."""
+    experiment, faces = face_combo(disc_norm=norm), {'num': 64, 'shape': FACE}
+    undisturbed = trained(experiment, tmp_path / 'undisturbed', **faces)
+    assert trained(experiment, tmp_path / 'stopped', (3,), **faces) == undisturbed
 
 
 def test_a_resumed_training_does_not_begin_anew(tmp_path):

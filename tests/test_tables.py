@@ -9,23 +9,32 @@ from d2lvae.errors import CourseError
 
 BCE = 'DenseVAE_on_MNIST/5_3_400_bce_50'
 L2 = 'DenseVAE_on_MNIST/5_3_400_l2_50'
+CONV, OUR_CONV = 'ConvVAE_on_anime/512_32_200_seeded', 'ConvVAE_on_anime/512_32_20_seeded'
+RESNET = 'ConvVAE_ResNet_on_anime/512_32_200_50_1'  # of a chapter to come
 METRICS = {
     'train_loss': {'mean': 108.126, 'ci95': 0.254, 'values': [108.1, 108.152]},
     'psnr': {'mean': 16.504, 'ci95': None, 'values': [16.504]},
     'digit_accuracy': {'mean': 0.97, 'ci95': 0.0126, 'values': [0.969, 0.971]},
+}
+FACE_METRICS = {
+    'train_loss': {'mean': 6500.126, 'ci95': None, 'values': [6500.126]},
+    'sharpness_ratio': {'mean': 0.0249, 'ci95': None, 'values': [0.0249]},
+    'checkerboard_ratio': {'mean': 0.504, 'ci95': None, 'values': [0.504]},
+    'swd_samples': {'mean': 0.12345, 'ci95': None, 'values': [0.12345]},
 }
 README = f'# Title\n\n{tables.BEGIN}\nold numbers\n{tables.END}\n\nThe end.\n'
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A repository with a README and the result of one run."""
+    """A repository with a README and the result of one run of digits and one of faces."""
     monkeypatch.setattr(paths, 'ROOT', tmp_path)
     monkeypatch.setattr(paths, 'RESULTS', tmp_path / 'results')
-    folder = tmp_path / 'results' / BCE
-    folder.mkdir(parents=True)
-    summary = {'seeds': [0, 1], 'seconds_total': 1500.0, 'metrics': METRICS}
-    (folder / 'summary.json').write_text(json.dumps(summary))
+    for run, seeds, metrics in ((BCE, [0, 1], METRICS), (OUR_CONV, [0], FACE_METRICS)):
+        folder = tmp_path / 'results' / run
+        folder.mkdir(parents=True)
+        summary = {'run': run, 'seeds': seeds, 'seconds_total': 1500.0, 'metrics': metrics}
+        (folder / 'summary.json').write_text(json.dumps(summary))
     (tmp_path / 'README.md').write_text(README)
     return tmp_path
 
@@ -38,7 +47,7 @@ def cells(table, run):
 
 
 def test_a_finished_run_stands_beside_the_studys_figures(root):
-    assert cells(tables.results_table('link/{}'.format), BCE) == {
+    assert cells(tables.results_table('Digits', 'link/{}'.format), BCE) == {
         'ch.': '01',
         'run': f'[`{BCE}`](link/{BCE})',
         'loss (study)': '108.19 (train, epoch 40)',
@@ -46,10 +55,10 @@ def test_a_finished_run_stands_beside_the_studys_figures(root):
         'sharpness (study)': '0.41',  # 0.073 of the real digits' 0.177
         'train loss': '108.13 ± 0.25',
         'held-out loss': '–',
-        'log-lik.': '–',
         'PSNR': '16.50',
         'SSIM': '–',
         'sharpness': '–',
+        'log-lik.': '–',
         'digits': '0.970 ± 0.013',
         'Fréchet': '–',
         'min.': '12',
@@ -57,8 +66,30 @@ def test_a_finished_run_stands_beside_the_studys_figures(root):
     }
 
 
+def test_a_finished_run_of_faces_has_its_own_columns_and_the_name_of_what_was_run(root):
+    assert cells(tables.results_table('Faces', 'link/{}'.format), OUR_CONV) == {
+        'ch.': '03',
+        'run': f'[`{OUR_CONV}`](link/{OUR_CONV})',
+        'loss (study)': '6500.44',
+        'PSNR (study)': '15.82',
+        'sharpness (study)': '0.03',  # 0.00423 of the real faces' 0.148
+        'train loss': '6500.13',
+        'held-out loss': '–',
+        'PSNR': '–',
+        'SSIM': '–',
+        'sharpness': '0.02',
+        'spectrum': '–',
+        'checkerboard': '0.50',
+        'SWD': '–',
+        'SWD of samples': '0.1235',
+        'kernel': '–',
+        'min.': '25',
+        'state': 'done, seeds 0',
+    }
+
+
 def test_a_run_without_a_result_has_the_studys_figures_alone(root):
-    row = cells(tables.results_table(str), L2)
+    row = cells(tables.results_table('Digits', str), L2)
     assert list(row.values()) == [
         '01',
         f'`{L2}`',
@@ -70,18 +101,47 @@ def test_a_run_without_a_result_has_the_studys_figures_alone(root):
     ]
 
 
-def test_every_run_of_the_study_and_of_ours_has_one_row_of_full_length(root):
-    lines = tables.results_table(str).splitlines()
+def test_a_row_whose_chapter_is_to_come_says_so(root):
+    row = cells(tables.results_table('Faces', str), RESNET)
+    assert row['run'] == f'`{RESNET}`' and row['state'] == 'its chapter is to come'
+
+
+both = pytest.mark.parametrize('kind', ['Digits', 'Faces'])
+
+
+def named(kind):
+    """The runs that a table names, in its order; the study's name of those without a result."""
+    return [line.split('`')[1] for line in tables.results_table(kind, str).splitlines()[2:]]
+
+
+@both
+def test_every_run_of_the_study_and_of_ours_has_one_row_of_full_length(root, kind):
+    lines = tables.results_table(kind, str).splitlines()
     assert len({line.count('|') for line in lines}) == 1
-    named = [line.split('`')[1] for line in lines[2:]]
-    assert sorted(named) == sorted({*catalogue.study()['folder'], *catalogue.entries()})
+    names = {*catalogue.study()['folder'], *catalogue.entries()}
+    names = {OUR_CONV if name == CONV else name for name in names}
+    expected = {name for name in names if ('_on_MNIST/' in name) == (kind == 'Digits')}
+    assert sorted(named(kind)) == sorted(expected)
 
 
-def test_our_recipes_follow_the_row_that_they_stand_for(root):
-    named = [line.split('`')[1] for line in tables.results_table(str).splitlines()[2:]]
-    for folder, entry in catalogue.entries().items():
-        between = named[named.index(entry.study_row) : named.index(folder)]
-        assert all(catalogue.entries()[name].study_row == entry.study_row for name in between)
+@both
+def test_our_recipes_follow_the_row_that_they_stand_for(root, kind):
+    names = [CONV if name == OUR_CONV else name for name in named(kind)]
+    study = set(catalogue.study()['folder'])
+    own = [name for name in names if catalogue.entries().get(name) and name not in study]
+    assert own
+    for name in own:
+        row = catalogue.entries()[name].study_row
+        between = names[names.index(row) : names.index(name)]
+        assert all(catalogue.entries()[other].study_row == row for other in between)
+
+
+def test_both_tables_stand_under_their_headings(root):
+    text = tables.results_tables(str)
+    assert text.index('### Digits') < text.index(BCE) < text.index('### Faces')
+    assert text.index('### Faces') < text.index(OUR_CONV)
+    for kind in ('Digits', 'Faces'):
+        assert tables.results_table(kind, str) in text
 
 
 def test_the_readme_keeps_everything_but_its_generated_part(root):
@@ -91,8 +151,9 @@ def test_the_readme_keeps_everything_but_its_generated_part(root):
     before, generated = text.split(tables.BEGIN)
     table, after = generated.split(tables.END)
     assert (before, after) == ('# Title\n\n', '\n\nThe end.\n')
-    assert table.strip() == tables.results_table('results/{}'.format)
-    assert 'old numbers' not in text and f'](results/{BCE})' in text
+    assert table.strip() == tables.results_tables('results/{}'.format)
+    assert 'old numbers' not in text
+    assert f'](results/{BCE})' in text and f'](results/{OUR_CONV})' in text
 
 
 def test_writing_again_changes_nothing(root):
@@ -103,11 +164,12 @@ def test_writing_again_changes_nothing(root):
 def test_the_gallery_shows_the_pictures_of_finished_runs_only(root):
     tables.write_tables()
     text = (root / 'results' / 'README.md').read_text()
-    for name in ('reconstructions', 'samples', 'curves'):
-        assert f']({BCE}/{name}.png)' in text
-    assert f'## {BCE}' in text and f'## {L2}' not in text
-    assert f'stands for the row `{BCE}`' in text
-    assert f'[`{BCE}`]({BCE})' in text
+    for folder, row in ((BCE, BCE), (OUR_CONV, CONV)):
+        for name in ('reconstructions', 'samples', 'curves'):
+            assert f']({folder}/{name}.png)' in text
+        assert f'## {folder}\n' in text and f'[`{folder}`]({folder})' in text
+        assert f'stands for the row `{row}`' in text
+    assert f'## {L2}' not in text and f'## {CONV}' not in text
 
 
 @pytest.mark.parametrize('line', [tables.BEGIN, tables.END])
