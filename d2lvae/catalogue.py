@@ -40,7 +40,7 @@ class Entry:
         """The experiment at a scale: 'reference' as it is, 'smoke' in seconds."""
         if scale == 'reference':
             return self.experiment
-        changes = SMOKE | SMOKE_DATA[self.experiment.dataset]
+        changes = SMOKE_DATA[self.experiment.dataset] | SMOKE
         solo = min(self.experiment.solo_epochs, SMOKE['num_epochs'] // 2)
         return Experiment(**self.experiment.model_dump() | changes | {'solo_epochs': solo})
 
@@ -228,9 +228,14 @@ def find(name):
     raise CourseError(f'There is no run {name}: `python -m d2lvae` lists them all.')
 
 
+@functools.cache
+def entries_by_our_folder():
+    return {entry.experiment.folder: entry for entry in entries().values()}
+
+
 def summary(folder):
-    """The stored summary of a row or recipe, or None."""
-    entry = entries().get(folder)
+    """The stored summary of a run, by the study's name of its folder or by ours, or None."""
+    entry = entries().get(folder) or entries_by_our_folder().get(folder)
     published = entry and entry.experiment.published
     return load_summary(published) if published and published.exists() else None
 
