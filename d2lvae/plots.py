@@ -128,7 +128,7 @@ def trade_off(panels, control=None, study=None, path=None):
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(4 * len(panels), 3.4),
+        figsize=(max(5, 4 * len(panels)), 3.7),
         sharey=True,
         squeeze=False,
         layout='constrained',
@@ -143,11 +143,16 @@ def trade_off(panels, control=None, study=None, path=None):
             axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
         axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
         axis.set(xlabel=f'{xlabel} (more faithful →)')
-        axis.margins(0.15)
+        axis.margins(x=0.3, y=0.15)
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel('sharpness, as a share of the real')
     if control is not None or study is not None:
-        axes[0, -1].legend(frameon=False, loc='upper right', bbox_to_anchor=(1, 0.95))
+        figure.legend(
+            *axes[0, 0].get_legend_handles_labels(),
+            loc='outside lower center',
+            ncols=2,
+            frameon=False,
+        )
     finish(figure, path)
 
 
