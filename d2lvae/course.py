@@ -1,4 +1,4 @@
-"""The whole course in one go: every chapter executed, one table of its runs, one report."""
+"""The whole course in one go: every chapter executed, the tables of its runs, one report."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ def run_course(
 ):
     """Execute every chapter into `output`, and write the report beside the executed copies.
 
-    Nothing of the repository is changed. The table holds every smoke run in `results`, because a
+    Nothing of the repository is changed. The tables hold every smoke run in `results`, because a
     chapter that finds its runs finished does not make them again.
 
     Raises
@@ -51,10 +51,11 @@ def run_course(
         print(f'{chapter.stem}: {reason or "done"}, {time.monotonic() - start:.0f} s', flush=True)
         if reason:
             failures[chapter.stem] = reason
-    table = held_out_table(results)
-    shown = table.to_string(index=False) if len(table) else 'none, as no chapter made a run.'
-    print(f'\n{CAPTION}\n\n{shown}\n')
-    page = report([copy for copy in copies if copy.exists()], table, failures)
+    held_out = held_out_tables(results)
+    print(f'\n{CAPTION}\n')
+    for kind, table in held_out.items():
+        print(f'{kind}\n{table.to_string(index=False)}\n')
+    page = report([copy for copy in copies if copy.exists()], held_out, failures)
     files.write_whole(output / 'report.html', page.encode())
     print(f'Report: {output / "report.html"}\nExecuted chapters: {output}')
     if failures:
@@ -90,20 +91,29 @@ def sentence(failures):
     return '; '.join(f'{name} ({reason})' for name, reason in failures.items())
 
 
-def held_out_table(results):
-    """The held-out columns of the README's table, a row for each smoke run in `results`."""
-    columns = {head: column for head, column in tables.COLUMNS.items() if head != 'train loss'}
+def held_out_tables(results):
+    """The held-out columns of the README's tables by their kind, a row for each smoke run."""
+    paths_of_runs = sorted(results.glob('[!.]*/[!.]*/summary.json'))
+    summaries = [json.loads(path.read_text()) for path in paths_of_runs]
+    held_out = {}
+    for kind, columns in tables.COLUMNS.items():
+        small = [s for s in summaries if s['scale'] == 'smoke' and tables.kind_of(s['run']) == kind]
+        if small:
+            held_out[kind] = held_out_table(small, columns)
+    return held_out
+
+
+def held_out_table(summaries, columns):
+    columns = {head: column for head, column in columns.items() if head != 'train loss'}
     rows = []
-    for path in sorted(results.glob('[!.]*/[!.]*/summary.json')):
-        summary = json.loads(path.read_text())
-        if summary['scale'] == 'smoke':
-            numbers = [tables.number(summary['metrics'], *column) for column in columns.values()]
-            rows.append([summary['run'], len(summary['seeds']), *numbers])
+    for summary in summaries:
+        numbers = [tables.number(summary['metrics'], *column) for column in columns.values()]
+        rows.append([summary['run'], len(summary['seeds']), *numbers])
     return pd.DataFrame(rows, columns=['run', 'seeds', *columns])
 
 
-def report(copies, table, failures):
-    """One HTML page: the table, links, and every executed chapter with its pictures inside.
+def report(copies, held_out, failures):
+    """One HTML page: the tables, links, and every executed chapter with its pictures inside.
 
     Only the typesetting of the equations is fetched when the page is read.
     """
@@ -114,7 +124,10 @@ def report(copies, table, failures):
         *failed,
         '\n'.join(links),
         CAPTION,
-        tables.markdown_table(list(table), table.values.tolist()),
+        *(
+            f'### {kind}\n\n{tables.markdown_table(list(table), table.values.tolist())}'
+            for kind, table in held_out.items()
+        ),
     ]
     cells = [new_markdown_cell(text) for text in head]
     for copy in copies:

@@ -27,14 +27,19 @@ def course(tmp_path_factory):
     ):
         cells = [new_markdown_cell(f'# Chapter {name}'), new_code_cell(source)]
         nbformat.write(new_notebook(cells=cells), folder / f'{name}.ipynb')
-    for run, scale in ((LONG, 'smoke'), ('b', 'smoke'), ('large', 'reference')):
-        path = folder / 'results' / 'VAE_on_MNIST' / run / 'summary.json'
+    for run, scale in (
+        (f'VAE_on_MNIST/{LONG}', 'smoke'),
+        ('VAE_on_MNIST/b', 'smoke'),
+        ('VAE_on_MNIST/large', 'reference'),
+        ('VAE_on_avatars/c', 'smoke'),
+    ):
+        path = folder / 'results' / run / 'summary.json'
         path.parent.mkdir(parents=True)
         metrics = {
             'psnr': {'mean': 17.125, 'ci95': None, 'values': [17.125]},
             'ssim': {'mean': 0.75, 'ci95': 0.125, 'values': [0.7, 0.8]},
         }
-        summary = {'run': f'VAE_on_MNIST/{run}', 'scale': scale, 'seeds': [0, 1]}
+        summary = {'run': run, 'scale': scale, 'seeds': [0, 1]}
         path.write_text(json.dumps({**summary, 'metrics': metrics}))
     with pytest.raises(CourseError) as caught:
         run_course(folder, folder / 'results', folder / 'output')
@@ -61,9 +66,12 @@ def test_the_report_holds_both_chapters_the_table_and_the_picture(course):
     assert '17.12' in page and '0.750 ± 0.125' in page and '–' in page
 
 
-def test_the_table_holds_every_smoke_run_and_no_other(course):
+def test_the_tables_hold_every_smoke_run_and_no_other(course):
     page = (course[0] / 'output' / 'report.html').read_text()
-    assert f'VAE_on_MNIST/{LONG}' in page and 'VAE_on_MNIST/b' in page
+    digits, _, faces = page.partition('>Digits<')[2].partition('>Faces<')
+    assert f'VAE_on_MNIST/{LONG}' in digits and 'VAE_on_MNIST/b' in digits
+    assert 'VAE_on_avatars/c' in faces and 'checkerboard' in faces
+    assert 'VAE_on_avatars' not in digits and 'VAE_on_MNIST' not in faces
     assert 'VAE_on_MNIST/large' not in page
 
 
