@@ -272,14 +272,21 @@ class Experiment(pydantic.BaseModel):
 
     def _keep_parameters(self):
         """Write the parameters beside the checkpoints; refuse checkpoints of other parameters."""
-        path, text = self.work / 'parameters.yaml', yaml.safe_dump(self.parameters())
+        path = self.work / 'parameters.yaml'
         if not path.exists():
-            files.write_whole(path, text.encode())
-        elif path.read_text() != text:
+            files.write_whole(path, yaml.safe_dump(self.parameters()).encode())
+        elif not self.is_stored_in(path):
             raise CourseError(
                 f'{self.work} was begun with other parameters: delete that folder, '
                 'or give the run another name.'
             )
+
+    def is_stored_in(self, path):
+        """Whether a `parameters.yaml` is of this experiment: what it lacks has its default."""
+        try:
+            return Experiment(**yaml.safe_load(path.read_text())).parameters() == self.parameters()
+        except (CourseError, TypeError, yaml.YAMLError):
+            return False
 
     def trained(self, seed):
         """Statistics of a seed whose training is finished, a row an epoch, or None."""

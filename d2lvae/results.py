@@ -109,13 +109,11 @@ def publish(experiment, data, control=None, study_row=None):
     """
     seeds = finished_seeds(experiment)
     statistics = pd.concat([pd.DataFrame(experiment.trained(s)).assign(seed=s) for s in seeds])
-    folder, parameters = (
-        experiment.published,
-        yaml.safe_dump(experiment.parameters(), sort_keys=False),
-    )
+    folder = experiment.published
+    parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
     vae, disc = experiment.load(min(seeds), data.shape)
     with files.locked(experiment.work, f'The result of {experiment.folder}'):
-        seeds, statistics = with_earlier(folder, parameters, seeds, statistics)
+        seeds, statistics = with_earlier(folder, experiment, seeds, statistics)
         summary = {
             'run': experiment.folder,
             'study_row': study_row,
@@ -147,11 +145,11 @@ def publish(experiment, data, control=None, study_row=None):
     return summary
 
 
-def with_earlier(folder, parameters, seeds, statistics):
+def with_earlier(folder, experiment, seeds, statistics):
     """Add the seeds that an earlier result of the same parameters holds and this machine lacks."""
     files.recover(folder)
     stored = folder / 'parameters.yaml'
-    if not stored.is_file() or stored.read_text() != parameters:
+    if not stored.is_file() or not experiment.is_stored_in(stored):
         return seeds, statistics
     summary = load_summary(folder)
     read = {

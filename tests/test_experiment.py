@@ -510,6 +510,24 @@ def test_checkpoints_that_were_begun_with_other_parameters_are_refused(runs):
     assert solo(run='mine').trained(1)
 
 
+def test_a_parameter_that_came_later_has_its_default_in_earlier_checkpoints(runs):
+    solo(run='mine').train(0, image_data(64))
+    path = solo(run='mine').work / 'parameters.yaml'
+    without_beta1 = {k: v for k, v in solo().parameters().items() if k != 'beta1'}
+    path.write_text(yaml.safe_dump(without_beta1))
+    solo(run='mine').train(1, image_data(64))
+    with pytest.raises(CourseError, match='was begun with other parameters'):
+        solo(run='mine', beta1=0.5).train(2, image_data(64))
+
+
+@pytest.mark.parametrize('text', ['', 'lr', 'lr: [', 'no_such: 1', 'lr: -1.0'])
+def test_checkpoints_whose_parameters_cannot_be_read_are_refused(runs, text):
+    solo(run='mine').train(0, image_data(64))
+    (solo(run='mine').work / 'parameters.yaml').write_text(text)
+    with pytest.raises(CourseError, match='was begun with other parameters'):
+        solo(run='mine').train(1, image_data(64))
+
+
 def test_a_damaged_checkpoint_ends_with_a_sentence_that_names_it(runs):
     solo().train(0, image_data(64))
     path = solo().work / 'seed_0' / 'checkpoint' / 'vae.safetensors'
