@@ -211,14 +211,21 @@ def face_recipes():
         solo_epochs=3,
         **combo,
     )
-    sharpest_combo = ours(
+    sharper_combo = ours(
         note='the same with disc weight 1,200, 5 solo and 15 combo epochs',
         run='512_32_32_5+15_1200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
         disc_weight=1200.0,
         solo_epochs=5,
         **combo,
     )
-    return best_plain, faithful_combo, sharp_combo, sharpest_combo
+    sharpest_combo = ours(
+        note='the same with disc weight 4,000, KL weight 0.02, 5 solo and 15 combo epochs',
+        run='512_32_32_5+15_4000_1_spectral_kl0.02_b16_beta0.5_flip_cosine',
+        disc_weight=4000.0,
+        solo_epochs=5,
+        **combo | {'kl_weight': 0.02},
+    )
+    return best_plain, faithful_combo, sharp_combo, sharper_combo, sharpest_combo
 
 
 def find(name):

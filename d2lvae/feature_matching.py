@@ -1,0 +1,87 @@
+"""Dis_l: what the discriminator sees, in place of the pixels (Larsen et al. 2016)."""
+
+from mxnet import autograd, np, npx
+
+from d2lvae.losses import PBP_LOSSES, adversarial_loss, feature_loss, kl_divergence
+from d2lvae.training import Trainer, gradient, norm
+
+
+class FeatureMatchingTrainer(Trainer):
+    """A trainer whose combo steps compare pictures by the discriminator's features.
+
+    Three isolations (Larsen et al. 2016, section 2.3 and algorithm 1): the adversarial gradient
+    moves the decoder, but not the encoder; Dis_l moves both, but not the discriminator; decoded
+    samples of the prior are judged beside the reconstructions.
+
+    Parameters
+    ----------
+    dis_l_weight : float
+        Weight of Dis_l in combo epochs; the pixels keep `pbp_weight`, which may be 0.
+    **parameters
+        Those of `Trainer`.
+    """
+
+    def __init__(self, dis_l_weight=1.0, **parameters):
+        super().__init__(**parameters)
+        self.dis_l_weight = dis_l_weight
+
+    def prepare(self, model, data, disc=None):
+        super().prepare(model, data, disc)
+        if disc:
+            self.features = disc.net[: disc.middle]
+            self.features.hybridize(static_alloc=True)
+
+    def combo_step(self, X, eps, X_in):
+        """One update of the discriminator, then one of the VAE: decoder and encoder differ.
+
+        The graph is cut between them, at the latents, as `Trainer.combo_step` cuts it at the
+        logits.
+        """
+        with autograd.record():
+            mu, log_var = self.model.encode(X_in)
+            kl, z = kl_divergence(mu, log_var), self.model.sample(mu, log_var, eps)
+        latents = np.concatenate([z.detach(), self.prior_noise(eps.shape)])
+        latents.attach_grad()
+        with autograd.record():
+            logits = self.model.decode(latents)
+        terms = self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
+        likeness, likeness_terms = self.likeness(logits[: len(X)], X.detach())
+        adversarial_grad, adversarial = gradient(
+            lambda y: adversarial_loss(self.disc(npx.sigmoid(y))), logits
+        )
+        terms['grad_norm_adversarial'] = norm(adversarial_grad)
+        disc_weight = self.disc_weight_at(self.step)
+        if self.disc_weighting == 'adaptive':
+            ratio = self.smoothed_ratio(norm(likeness), terms['grad_norm_adversarial'])
+            disc_weight = terms['disc_weight'] = disc_weight * ratio
+        push = np.concatenate([likeness, np.zeros_like(likeness)])
+        [z_grad] = autograd.grad([logits], [latents], head_grads=[push], retain_graph=True)
+        autograd.backward([logits], [push + disc_weight * adversarial_grad])
+        z_grad = z_grad.as_np_ndarray()[: len(X)]
+        autograd.backward([kl, z], [np.full_like(kl, self.kl_weight), z_grad])
+        self.vae_optim.step(len(X))
+        return {
+            'kl': kl.mean(),
+            **likeness_terms,
+            'adversarial': adversarial.mean(),
+            **terms,
+        }
+
+    def prior_noise(self, shape):
+        """Latents of the prior for this step, apart from the noise of its posteriors."""
+        rng = self.rng(self.step - self.epoch * self.num_steps, 1)
+        return np.array(rng.standard_normal(shape, dtype='float32'))
+
+    def likeness(self, logits, X):
+        """Gradient, with respect to the logits, of Dis_l and PBP loss, weighted; and their terms.
+
+        Batch norm is that of the batch, as in every pass through the discriminator.
+        """
+        with autograd.train_mode():
+            wanted = self.features(X)
+        dis_l_grad, dis_l = gradient(
+            lambda y: feature_loss(self.features(npx.sigmoid(y)), wanted), logits
+        )
+        pbp_grad, pbp = gradient(lambda y: PBP_LOSSES[self.model.pbp_loss](y, X), logits)
+        push = self.dis_l_weight * dis_l_grad + self.pbp_weight_at(self.step) * pbp_grad
+        return push, {'pbp': pbp.mean(), 'dis_l': dis_l.mean(), 'grad_norm_pbp': norm(pbp_grad)}
