@@ -1,5 +1,6 @@
 """Experiment: every parameter of a run by name, and the run itself, resumable seed by seed."""
 
+import functools
 import hashlib
 import json
 import math
@@ -14,6 +15,7 @@ import yaml
 from d2lvae import files, networks, paths
 from d2lvae.data import MNIST, AnimeFaces, AvatarFaces, read_faces, read_pictures
 from d2lvae.errors import CourseError
+from d2lvae.feature_matching import FeatureMatchingTrainer
 from d2lvae.training import Trainer
 from d2lvae.vae import conv_vae, dense_vae, initialize
 
@@ -24,6 +26,7 @@ DENSE_VAE_ONLY = ('hidden_layers', 'hidden_nodes')
 CONV_VAE_ONLY = ('base_channels', 'upsampling')
 DENSE_DISC_ONLY = ('disc_layers', 'disc_nodes')
 CONV_DISC_ONLY = ('disc_channels', 'disc_norm')
+OPTIONS = ('disc_weighting', 'disc_warmup_epochs', 'disc_ramp_epochs', 'dis_l_weight')
 DIGITS_ONLY = ('binarise_input',)
 FACES_ONLY = ('image_size', 'flip', 'kl_weight')
 COMBO_ONLY = (
@@ -37,6 +40,7 @@ COMBO_ONLY = (
     'pbp_weight',
     'pbp_decay',
     'pbp_decay_every',
+    *OPTIONS,
 )
 SIZES = (
     'latents',
@@ -95,6 +99,10 @@ class Experiment(pydantic.BaseModel):
     pbp_weight: Weight = 1.0
     pbp_decay: Annotated[float, pydantic.Field(gt=0, le=1)] = 1.0
     pbp_decay_every: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 25.0
+    disc_weighting: Literal['fixed', 'adaptive'] = 'fixed'
+    disc_warmup_epochs: CountOrAll = 0
+    disc_ramp_epochs: Weight = 0.0
+    dis_l_weight: Weight = 0.0
     run: str = ''
     scale: Literal['smoke', 'reference', 'study'] = 'smoke'
 
@@ -130,10 +138,13 @@ class Experiment(pydantic.BaseModel):
                     'use it with the faces of avatars or anime, or use DenseVAE and DenseLogReg'
                 )
         for name in FACES_ONLY if digits else DIGITS_ONLY:
-            if getattr(self, name) != type(self).model_fields[name].default:
+            if not self.has_default(name):
                 kind = 'faces, not digits' if digits else 'digits, not faces'
                 raise ValueError(f'{name} is for {kind}: leave it out')
         return self
+
+    def has_default(self, name):
+        return getattr(self, name) == type(self).model_fields[name].default
 
     def parameters(self):
         """Every parameter that matters to this run, by name, as plain values."""
@@ -144,6 +155,7 @@ class Experiment(pydantic.BaseModel):
             *(CONV_DISC_ONLY if self.discriminator == 'DenseLogReg' else DENSE_DISC_ONLY),
             *(() if self.discriminator else COMBO_ONLY),
             *(('disc_norm',) if self.discriminator == 'ResNet' else ()),  # always batch norm
+            *(name for name in OPTIONS if self.has_default(name)),
         }
         return self.model_dump(exclude=left_out)
 
@@ -236,7 +248,10 @@ class Experiment(pydantic.BaseModel):
         )
 
     def trainer(self, seed):
-        return Trainer(
+        trainer = Trainer
+        if self.dis_l_weight:
+            trainer = functools.partial(FeatureMatchingTrainer, self.dis_l_weight)
+        return trainer(
             num_epochs=self.num_epochs,
             batch_size=self.batch_size,
             lr=self.lr,
@@ -252,6 +267,9 @@ class Experiment(pydantic.BaseModel):
             pbp_weight=self.pbp_weight,
             pbp_decay=self.pbp_decay,
             pbp_decay_every=self.pbp_decay_every,
+            disc_weighting=self.disc_weighting,
+            disc_warmup_epochs=self.disc_warmup_epochs,
+            disc_ramp_epochs=self.disc_ramp_epochs,
         )
 
     # Running

@@ -45,6 +45,17 @@ def l2_from_logits(logits, X):
     return ((npx.sigmoid(logits) - X) ** 2).reshape(len(X), -1).sum(axis=1)
 
 
+def feature_loss(features, wanted):
+    r"""Dis_l: squared error between the discriminator's features of two pictures, shape (N,).
+
+    $$\frac{1}{2} \| D_l(x) - D_l(\hat x) \|^2$$
+
+    Larsen et al. 2016, equation 6: up to a constant the negative log-likelihood of features with
+    Gaussian noise of variance 1. Summed over channels and places.
+    """
+    return 0.5 * ((features - wanted) ** 2).reshape(len(wanted), -1).sum(axis=1)
+
+
 PBP_LOSSES = {'bce': bce_from_logits, 'l2': l2_from_logits}
 
 

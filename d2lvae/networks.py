@@ -46,11 +46,15 @@ class DenseDecoder(nn.HybridBlock):
 
 
 class DenseLogReg(nn.HybridBlock):
-    """Discriminator: a logistic regression on hidden layers; pictures to one logit each, (N,)."""
+    """Discriminator: a logistic regression on hidden layers; pictures to one logit each, (N,).
+
+    `middle`, here and below, is how many layers of `net` give the features of Dis_l.
+    """
 
     def __init__(self, shape, hidden_layers, hidden_nodes):
         super().__init__()
         self.net = dense_layers(math.prod(shape), hidden_layers, hidden_nodes, 1)
+        self.middle = hidden_layers
 
     def hybrid_forward(self, F, X):
         return F.np.reshape(self.net(X), (-1,))
@@ -141,11 +145,13 @@ class ConvDisc(nn.HybridBlock):
         super().__init__()
         self.net = nn.HybridSequential()
         inputs, first = shape[0], 'none' if norm == 'batch' else norm
-        for outputs in doubled(base_channels, 3):
+        for scale, outputs in enumerate(doubled(base_channels, 3)):
             self.net.add(*conv_layers(inputs, outputs, norm=first))
             if deep:
                 self.net.add(*conv_layers(outputs, outputs, 3, 1, norm=norm))
             inputs, first = outputs, norm
+            if scale == 1:
+                self.middle = len(self.net)
         side = shape[1] // 8
         self.net.add(conv(inputs, 1, side, 1, padding=0, spectral=norm == 'spectral'))
 
@@ -172,6 +178,8 @@ class ResNet(nn.HybridBlock):
         for stage, outputs in enumerate(doubled(base_channels, 4)):
             self.net.add(Residual(inputs, outputs, 2 if stage else 1), Residual(outputs, outputs))
             inputs = outputs
+            if stage == 0:
+                self.middle = len(self.net)
         self.net.add(nn.GlobalAvgPool2D(), nn.Dense(1, in_units=inputs))
 
     def hybrid_forward(self, F, X):

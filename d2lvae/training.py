@@ -15,6 +15,8 @@ from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss
 
 SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
+MAX_RATIO = 1e4  # of the gradients, in the code of Esser et al. 2021
+SMOOTHING = 0.99  # of that ratio from step to step
 
 
 class Trainer(d2l.Trainer):
@@ -37,6 +39,13 @@ class Trainer(d2l.Trainer):
     pbp_decay, pbp_decay_every : float
         The PBP weight is multiplied by the first after every so many combo epochs, which need not
         be a whole number.
+    disc_weighting : {'fixed', 'adaptive'}
+        'adaptive': the adversarial loss weighs `disc_weight` times how much smaller its gradient is
+        than that of the PBP loss (`smoothed_ratio`).
+    disc_warmup_epochs : int
+        The last so many solo epochs train the discriminator too; the VAE does not notice.
+    disc_ramp_epochs : float
+        Over the first so many combo epochs the disc weight rises in proportion to the steps.
     binarise_input : bool
         The encoder sees the picture with each pixel drawn from Bernoulli(pixel).
     augment : float
@@ -62,6 +71,9 @@ class Trainer(d2l.Trainer):
         pbp_weight=1.0,
         pbp_decay=1.0,
         pbp_decay_every=25.0,
+        disc_weighting='fixed',
+        disc_warmup_epochs=0,
+        disc_ramp_epochs=0.0,
         binarise_input=False,
         augment=0.0,
         flip=False,
@@ -88,6 +100,12 @@ class Trainer(d2l.Trainer):
             combo_steps // max(1, round(self.pbp_decay_every * self.num_steps))
         )
 
+    def disc_weight_at(self, step):
+        """Disc weight at a step (from 0) of the whole run: 0 while solo, then up the ramp."""
+        combo_steps = step + 1 - self.solo_epochs * self.num_steps
+        ramp_steps = max(1, self.disc_ramp_epochs * self.num_steps)
+        return self.disc_weight * min(1.0, max(0.0, combo_steps / ramp_steps))
+
     def lr_at(self, step):
         """Learning rate at a step (from 0) of the whole run."""
         if self.lr_schedule == 'constant':
@@ -111,11 +129,14 @@ class Trainer(d2l.Trainer):
         self.vae_optim = adam(model, self.beta1)
         self.disc_optim = disc and adam(disc, self.beta1)
         self.separate = disc and networks.has_batch_norm(disc)
+        self.ratio = None
 
     def fit(self, model, data, disc=None, store=None):
         """Train, from where `store` left off if it is given; see `experiment.Checkpoint`."""
         self.prepare(model, data, disc)
         statistics = store.restore(self) if store else []
+        if statistics and statistics[-1].get('ratio'):
+            self.ratio = np.array(statistics[-1]['ratio'])
         with tqdm(
             total=self.num_epochs * self.num_steps,
             unit='step',
@@ -150,16 +171,18 @@ class Trainer(d2l.Trainer):
         return {
             'epoch': self.epoch,
             'phase': phase,
+            'pbp_weight': self.mean(self.pbp_weight_at),
+            'disc_weight': self.mean(self.disc_weight_at) if phase == 'combo' else None,
             **row,
-            'pbp_weight': onp.mean([self.pbp_weight_at(step) for step in self.steps()]),
-            'disc_weight': self.disc_weight if phase == 'combo' else None,
+            **({} if self.ratio is None else {'ratio': self.ratio.item()}),
             'lr': lr,
             'seconds': time.perf_counter() - started,
         }
 
-    def steps(self):
-        """The numbers of this epoch's steps in the whole run."""
-        return range(self.epoch * self.num_steps, (self.epoch + 1) * self.num_steps)
+    def mean(self, value_at):
+        """Mean of a schedule over this epoch's steps."""
+        first = self.epoch * self.num_steps
+        return onp.mean([value_at(step) for step in range(first, first + self.num_steps)])
 
     def add_up(self, totals, queue, first_step):
         """Wait for the queued steps, add their terms to the totals, show them; stop at a NaN."""
@@ -202,13 +225,16 @@ class Trainer(d2l.Trainer):
     # Steps
 
     def solo_step(self, X, eps, X_in):
-        """One update of the VAE alone."""
+        """One update of the VAE alone, and one of the discriminator if it is warming up."""
         with autograd.record():
-            kl, pbp, _ = self.model.elbo_terms(X, eps, X_in)
+            kl, pbp, logits = self.model.elbo_terms(X, eps, X_in)
             loss = self.kl_weight * kl + pbp
         loss.backward()
         self.vae_optim.step(len(X))
-        return {'kl': kl.mean(), 'pbp': pbp.mean()}
+        terms = {'kl': kl.mean(), 'pbp': pbp.mean()}
+        if self.disc and self.epoch >= self.solo_epochs - self.disc_warmup_epochs:
+            terms |= self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
+        return terms
 
     def combo_step(self, X, eps, X_in):
         """One update of the discriminator, then one of the VAE, from one pass through the VAE.
@@ -225,7 +251,11 @@ class Trainer(d2l.Trainer):
         adversarial_grad, adversarial = gradient(
             lambda y: adversarial_loss(self.disc(npx.sigmoid(y))), logits
         )
-        push = self.pbp_weight_at(self.step) * pbp_grad + self.disc_weight * adversarial_grad
+        norms = norm(pbp_grad), norm(adversarial_grad)
+        disc_weight = self.disc_weight_at(self.step)
+        if self.disc_weighting == 'adaptive':
+            disc_weight = terms['disc_weight'] = disc_weight * self.smoothed_ratio(*norms)
+        push = self.pbp_weight_at(self.step) * pbp_grad + disc_weight * adversarial_grad
         autograd.backward([kl, logits], [np.full_like(kl, self.kl_weight), push])
         self.vae_optim.step(len(X))
         return {
@@ -233,22 +263,36 @@ class Trainer(d2l.Trainer):
             'pbp': pbp.mean(),
             'adversarial': adversarial.mean(),
             **terms,
-            'grad_norm_pbp': norm(pbp_grad),
-            'grad_norm_adversarial': norm(adversarial_grad),
+            'grad_norm_pbp': norms[0],
+            'grad_norm_adversarial': norms[1],
         }
+
+    def smoothed_ratio(self, pbp_norm, adversarial_norm):
+        r"""How much smaller the adversarial gradient is, an average over the last 100 steps or so.
+
+        $$\lambda = \|\nabla L_\mathrm{PBP}\| / (\|\nabla L_\mathrm{adv}\| + 10^{-6})$$
+
+        Esser et al. 2021, equation 7. They measure the gradients at the decoder's last weights; at
+        its logits, where the two meet, they cost nothing.
+        """
+        ratio = np.clip(pbp_norm / (adversarial_norm + 1e-6), 0, MAX_RATIO)
+        if self.ratio is not None:
+            ratio = SMOOTHING * self.ratio + (1 - SMOOTHING) * ratio
+        self.ratio = ratio
+        return ratio
 
     def disc_step(self, X, X_hat):
         """One update of the discriminator on real pictures and on detached reconstructions."""
         networks.power_iteration(self.disc)
         with autograd.record():
             real, fake = self.judge(X, X_hat)
-            disc_real, disc_fake = discriminator_loss(real, fake)
+            disc_real, disc_fake = (part.mean() for part in discriminator_loss(real, fake))
             loss = disc_real + disc_fake
         loss.backward()
-        self.disc_optim.step(len(X))
+        self.disc_optim.step(1)
         return {
-            'disc_real': disc_real.mean(),
-            'disc_fake': disc_fake.mean(),
+            'disc_real': disc_real,
+            'disc_fake': disc_fake,
             'disc_accuracy': ((real > 0).mean() + (fake <= 0).mean()) / 2,
         }
 
@@ -259,7 +303,7 @@ class Trainer(d2l.Trainer):
         """
         if self.separate:
             return self.disc(X), self.disc(X_hat)
-        return np.split(self.disc(np.concatenate([X, X_hat])), 2)
+        return np.split(self.disc(np.concatenate([X, X_hat])), [len(X)])
 
 
 def mirrored(X, rng):
