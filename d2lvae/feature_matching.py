@@ -69,8 +69,7 @@ class FeatureMatchingTrainer(Trainer):
 
     def prior_noise(self, shape):
         """Latents of the prior for this step, apart from the noise of its posteriors."""
-        rng = self.rng(self.step - self.epoch * self.num_steps, 1)
-        return np.array(rng.standard_normal(shape, dtype='float32'))
+        return np.array(self.rng(self.step, 1).standard_normal(shape, dtype='float32'))
 
     def likeness(self, logits, X):
         """Gradient, with respect to the logits, of Dis_l and PBP loss, weighted; and their terms.

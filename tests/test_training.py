@@ -358,6 +358,7 @@ def test_update_of_the_discriminator_follows_both_losses(pair):
     networks.power_iteration(by_hand.disc)
     with autograd.record():
         loss = np.log(1 + np.exp(-by_hand.disc(X))) + np.log(1 + np.exp(by_hand.disc(X_hat)))
+        loss = loss.mean()
     loss.backward()
     found, expected = gradients(trainer.disc), gradients(by_hand.disc)
     for name in expected.keys() - swallowed(by_hand.disc):
@@ -734,11 +735,11 @@ def test_both_optimisers_are_adam_with_the_given_beta1():
     for beta1 in (0.9, 0.5):
         trainer = bound(beta1=beta1)
         trainer.combo_step(*batch(trainer))
-        nets = (trainer.model, trainer.vae_optim), (trainer.disc, trainer.disc_optim)
-        for net, optimiser in nets:
+        vae, disc = (trainer.model, trainer.vae_optim, 8), (trainer.disc, trainer.disc_optim, 1)
+        for net, optimiser, num in (vae, disc):  # of a sum over the batch, and of a mean
             for i, gradient in enumerate(gradients(net).values()):
                 mean, _ = optimiser._updaters[0].states[i]
-                assert mean.asnumpy() == pytest.approx((1 - beta1) * gradient / 8, rel=1e-4)
+                assert mean.asnumpy() == pytest.approx((1 - beta1) * gradient / num, rel=1e-4)
 
 
 def test_no_progress_is_shown_where_there_is_no_terminal(capfd):
