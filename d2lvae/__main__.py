@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from d2lvae.errors import CourseError
 
@@ -38,6 +39,20 @@ def run_experiment(arguments):
     summary = results.run(experiment, arguments.seeds, control, entry.study_row)
     print_metrics({name: m['mean'] for name, m in summary['metrics'].items()})
     print(f'Written to {experiment.published}')
+
+
+def run_sweep(arguments):
+    """Run a grid of parameters and seeds side by side, on this machine or on a Dask cluster."""
+    from d2lvae import catalogue, sweep
+
+    name = arguments.sweep
+    if name in catalogue.GROUPS:
+        runs, seeds = sweep.from_catalogue(name, arguments.scale), [0]
+    else:
+        runs, seeds = sweep.from_yaml(Path(name))
+    seeds = arguments.seeds or seeds
+    folder = sweep.run_sweep(Path(name).stem, runs, seeds, arguments.scheduler)
+    print(f'Written to {folder}')
 
 
 def evaluate_run(arguments):
@@ -95,6 +110,18 @@ def parser():
     add('data', fetch_data)
     run = add('run', run_experiment)
     run.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='SEED')
+    sweep = add('sweep', run_sweep)
+    sweep.add_argument(
+        'sweep',
+        metavar='SWEEP',
+        help='a group of the catalogue (mnist, anime), or a YAML file of parameters and seeds',
+    )
+    sweep.add_argument('--seeds', type=int, nargs='+', metavar='SEED')
+    sweep.add_argument(
+        '--scheduler',
+        metavar='ADDRESS',
+        help='of a Dask scheduler, tcp://host:8786 (default: one with the cores of this machine)',
+    )
     evaluate = add('evaluate', evaluate_run)
     evaluate.add_argument(
         '--data',
@@ -105,6 +132,7 @@ def parser():
     evaluate.add_argument('--seed', type=int, default=0)
     for command in (run, evaluate):
         command.add_argument('run', metavar='RUN', help='folder of the run, or its last part')
+    for command in (run, evaluate, sweep):
         command.add_argument(
             '--scale',
             choices=('smoke', 'reference'),

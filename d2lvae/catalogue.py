@@ -18,7 +18,7 @@ SMOKE_DATA = {
 FACES = {'dataset': 'anime', 'num_train': 6400, 'num_held_out': 1600}
 DISC_CHANNELS = {'ResNet': 32, 'DeepConvDisc': 32}  # the study's have 64, at three times the time
 TENTH = 10  # faces: a tenth of the study's epochs, which keeps the proportions of its schedules
-BUILT = ('mnist', 'anime')  # the groups of this version; the other rows wait for their chapters
+GROUPS = ('mnist', 'anime')  # of this version; the other rows wait for their chapters
 CONTROLS = {
     ('DenseVAE', 'mnist'): 'DenseVAE_on_MNIST/5_3_400_bce_50',
     ('DenseVAE', 'anime'): 'DenseVAE_on_anime/512_5_1024_200_seeded',
@@ -123,7 +123,7 @@ def ours(study_row, note, control=None, **changes):
 @functools.cache
 def entries_of_study():
     rows = study().drop_duplicates('folder')
-    rows = rows[rows['group'].isin(BUILT)]
+    rows = rows[rows['group'].isin(GROUPS)]
     entries = {}
     for row in rows.itertuples():
         experiment = from_row(row)
@@ -226,6 +226,12 @@ def face_recipes():
         **combo | {'kl_weight': 0.02},
     )
     return best_plain, faithful_combo, sharp_combo, sharper_combo, sharpest_combo
+
+
+def group(name):
+    """The entries of a group of the study's rows, each followed by our own recipes for it."""
+    rows = study()[study()['group'] == name]['folder'].unique()
+    return [entry for row in rows for entry in entries().values() if entry.study_row == row]
 
 
 def find(name):

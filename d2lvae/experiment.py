@@ -308,8 +308,12 @@ class Experiment(pydantic.BaseModel):
 
     def trained(self, seed):
         """Statistics of a seed whose training is finished, a row an epoch, or None."""
-        rows = Checkpoint(self.work / f'seed_{seed}' / 'checkpoint').rows()
+        rows = self.rows(seed)
         return rows if len(rows) == self.num_epochs else None
+
+    def rows(self, seed):
+        """Statistics of a seed so far, a row an epoch."""
+        return Checkpoint(self.work / f'seed_{seed}' / 'checkpoint').rows()
 
     def load(self, seed, shape):
         """The networks of a finished seed; CourseError if it is not finished here."""

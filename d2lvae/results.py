@@ -59,17 +59,30 @@ def run(experiment, seeds=(0,), control=None, study_row=None):
 
 def score(experiment, seed, data, control=None):
     """Held-out numbers of a finished seed, kept beside its weights."""
-    path = experiment.work / f'seed_{seed}' / 'metrics.json'
-    name = control.folder if control else None
-    if path.exists() and (stored := json.loads(path.read_text()))['control'] == name:
-        return stored['metrics']
+    stored = stored_metrics(experiment, seed, control)
+    if stored:
+        return stored
     vae, _ = experiment.load(seed, data.shape)
     reconstruct = control and control.load(seed, data.shape)[0]
     values = held_out_metrics(vae, data, reconstruct)
     last = experiment.trained(seed)[-1]
     values = {'train_loss': last['kl'] + last['pbp'], **values}
-    files.write_whole(path, json.dumps({'control': name, 'metrics': values}, indent=1).encode())
+    content = {'control': control and control.folder, 'metrics': values}
+    files.write_whole(metrics_path(experiment, seed), json.dumps(content, indent=1).encode())
     return values
+
+
+def stored_metrics(experiment, seed, control=None):
+    """What `score` has kept of a finished seed beside this control, or None."""
+    path = metrics_path(experiment, seed)
+    if experiment.trained(seed) is None or not path.exists():
+        return None
+    stored = json.loads(path.read_text())
+    return stored['metrics'] if stored['control'] == (control and control.folder) else None
+
+
+def metrics_path(experiment, seed):
+    return experiment.work / f'seed_{seed}' / 'metrics.json'
 
 
 def held_out_metrics(vae, data, control_vae=None):

@@ -232,7 +232,7 @@ class Trainer(d2l.Trainer):
         loss.backward()
         self.vae_optim.step(len(X))
         terms = {'kl': kl.mean(), 'pbp': pbp.mean()}
-        if self.disc and self.epoch >= self.solo_epochs - self.disc_warmup_epochs:
+        if self.disc and 0 < self.solo_epochs - self.epoch <= self.disc_warmup_epochs:
             terms |= self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
         return terms
 

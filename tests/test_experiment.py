@@ -10,7 +10,7 @@ from d2lvae import experiment as module
 from d2lvae import networks, paths
 from d2lvae.data import ImageData
 from d2lvae.errors import CourseError
-from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, Experiment
+from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, OPTIONS, Experiment
 
 FIXED = {'dataset', 'vae', 'discriminator'}  # which decide what other parameters there are
 OTHER = {  # for each other parameter another value than that of `combo`
@@ -243,7 +243,7 @@ def test_parameters_of_a_solo_run_leave_out_what_only_a_discriminator_uses():
 def test_parameters_that_do_not_apply_are_left_out_and_change_nothing(left_out, experiment):
     left_out = set(left_out.split())
     known = Experiment.model_fields.keys() - NOT_PARAMETERS
-    assert known - experiment.parameters().keys() == left_out
+    assert known - experiment.parameters().keys() == left_out | {*OPTIONS}
     for name in left_out & {'hidden_layers', 'base_channels', 'disc_layers', 'disc_channels'}:
         other = Experiment(**experiment.model_dump() | {name: 7})
         assert other.spelled() == experiment.spelled() and other.folder == experiment.folder
