@@ -225,7 +225,22 @@ def face_recipes():
         solo_epochs=5,
         **combo | {'kl_weight': 0.02},
     )
-    return best_plain, faithful_combo, sharp_combo, sharper_combo, sharpest_combo
+    matching_combo = ours(
+        note='the same with disc weight 400, and Dis_l of weight 10 beside the pixels',
+        run='512_32_32_5+15_400_1_disl10_spectral_kl0.05_b16_beta0.5_flip_cosine',
+        disc_weight=400.0,
+        dis_l_weight=10.0,
+        solo_epochs=5,
+        **combo,
+    )
+    return (
+        best_plain,
+        faithful_combo,
+        sharp_combo,
+        sharper_combo,
+        sharpest_combo,
+        matching_combo,
+    )
 
 
 def group(name):

@@ -1,0 +1,276 @@
+"""Sweeps: what a file asks for, and a real scheduler with two workers of which one is killed."""
+
+import os
+import threading
+import time
+
+import psutil
+import pytest
+import yaml
+from dask.distributed import LocalCluster
+from test_files import full_disk
+from tiny import CONV_DISC, FACE_SIZES, combo, solo, without_seconds
+
+from d2lvae import catalogue, one_seed, paths, results, sweep
+from d2lvae.__main__ import main
+from d2lvae.errors import CourseError
+from d2lvae.experiment import Experiment
+
+GRID = {**FACE_SIZES, **CONV_DISC, 'disc_weight': [1.0, 10.0], 'solo_epochs': [0, 2]}
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, 'RUNS', tmp_path / 'runs')
+    return tmp_path / 'runs'
+
+
+def written(folder, parameters, **more):
+    path = folder / 'mine.yaml'
+    path.write_text(yaml.safe_dump({'parameters': parameters, **more}))
+    return path
+
+
+# What is to be run
+
+
+def test_lists_are_tried_value_by_value_in_every_combination(tmp_path):
+    runs, seeds = sweep.from_yaml(written(tmp_path, GRID, seeds=[3, 5]))
+    assert seeds == [3, 5]
+    assert [(r.experiment.disc_weight, r.experiment.solo_epochs) for r in runs] == [
+        (1.0, 0),
+        (1.0, 2),
+        (10.0, 0),
+        (10.0, 2),
+    ]
+    assert runs[1].label == 'disc_weight 1.0, solo_epochs 2'
+    assert {r.control.folder for r in runs} == {runs[0].experiment.alone().folder}
+
+
+def test_a_file_without_lists_or_seeds_is_one_run_of_seed_0(tmp_path):
+    [run], seeds = sweep.from_yaml(written(tmp_path, FACE_SIZES))
+    assert (run.label, run.control, seeds) == ('mine', None, [0])
+    assert run.experiment == Experiment(**FACE_SIZES)
+
+
+def test_runs_that_are_the_same_are_run_once(tmp_path):
+    runs, _ = sweep.from_yaml(written(tmp_path, GRID | {'disc_weight': [2.0, 2, 2.0]}))
+    labels = ['disc_weight 2.0, solo_epochs 0', 'disc_weight 2.0, solo_epochs 2']
+    assert [r.label for r in runs] == labels
+    alone = {'vae': ['ConvVAE'], 'disc_weight': [1.0, 2.0]}  # which a VAE alone does not have
+    assert len(sweep.from_yaml(written(tmp_path, FACE_SIZES | alone))[0]) == 1
+
+
+WRONG = {
+    'there is no such file': None,
+    'no YAML': 'parameters: [',
+    'not a mapping': '- 1\n',
+    'nothing': '',
+    'no parameters': 'seeds: [0]',
+    'empty parameters': 'parameters: {}',
+    'another key': 'parameters: {lr: 0.1}\nepochs: 3',
+    'no seeds': 'parameters: {lr: 0.1}\nseeds: []',
+    'a negative seed': 'parameters: {lr: 0.1}\nseeds: [-1]',
+    'an empty list': 'parameters: {lr: []}',
+    'an unknown parameter': 'parameters: {rate: 0.1}',
+    'a wrong value': 'parameters: {lr: [0.1, -1]}',
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_a_sweep_that_cannot_be_read_ends_with_a_sentence(tmp_path, case, capsys):
+    path = tmp_path / 'mine.yaml'
+    if WRONG[case] is not None:
+        path.write_text(WRONG[case])
+    assert main(['sweep', str(path)]) == 1
+    stderr = capsys.readouterr().err
+    assert stderr.count('\n') == 1 and ('mine.yaml' in stderr or 'arameter' in stderr)
+
+
+def test_a_group_of_the_catalogue_is_a_sweep():
+    runs = sweep.from_catalogue('anime', 'reference')
+    rows = catalogue.study()
+    assert {r.study_row for r in runs} == set(rows[rows['group'] == 'anime']['folder'])
+    entries = {e.experiment.folder: e for e in catalogue.entries().values()}
+    for run in runs:
+        entry = entries[run.experiment.folder]
+        assert run.experiment == entry.experiment
+        control = entry.control and catalogue.find(entry.control).experiment
+        assert run.control == control
+    assert len({r.label for r in runs}) == len(runs)
+
+
+def test_controls_come_first_and_once():
+    control = solo()
+    runs = [sweep.Run(str(w), combo(disc_weight=w), control) for w in (1.0, 2.0)]
+    tasks = list(sweep.tasks(runs, [0, 1]).values())
+    assert [(t.experiment.folder, t.seed, t.scored) for t in tasks] == [
+        (control.folder, 0, False),
+        (control.folder, 1, False),
+        *((run.experiment.folder, seed, True) for run in runs for seed in (0, 1)),
+    ]
+
+
+def test_a_control_that_is_a_run_itself_is_scored():
+    control = solo()
+    runs = [sweep.Run('alone', control), sweep.Run('combo', combo(), control)]
+    tasks = list(sweep.tasks(runs, [0]).values())
+    assert [(t.experiment.folder, t.scored) for t in tasks] == [
+        (control.folder, True),
+        (combo().folder, True),
+    ]
+
+
+# One seed in a process of its own
+
+
+def task(experiment, scored=False):
+    return sweep.Task(experiment, 0, None, scored).plain()
+
+
+def test_a_seed_that_fails_says_why(runs):
+    experiment = solo(run='mine')
+    experiment.work.mkdir(parents=True)
+    (experiment.work / 'parameters.yaml').write_text('lr: 0.5')
+    assert one_seed.run_in_process(task(experiment)).endswith('or give the run another name.')
+
+
+def test_a_full_disk_is_said(runs):
+    with full_disk(1000):
+        assert one_seed.run_in_process(task(solo())).startswith('The disk is full')
+
+
+def test_a_killed_process_is_said(runs):
+    killer = threading.Thread(target=kill_child_of, args=(os.getpid(), runs))
+    killer.start()
+    said = one_seed.run_in_process(task(solo(num_epochs=500)))
+    killer.join()
+    assert said.startswith('it was killed by signal 9')
+
+
+def kill_child_of(pid, runs):
+    wait_until(lambda: list(runs.rglob('epochs.csv')))
+    for child in psutil.Process(pid).children():
+        if 'one_seed' in ' '.join(child.cmdline()):
+            child.kill()
+
+
+def wait_until(there, seconds=300):
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_failed_for_the_control_fails_for_the_run(runs):
+    said = one_seed.run_in_process(task(combo()), 'no room')
+    assert said == 'its control failed (no room)' and not runs.exists()
+
+
+# A cluster
+
+
+@pytest.fixture(scope='module')
+def cluster():
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster
+
+
+def outcome(folder):
+    """What a sweep has found, by file: weights, metrics, statistics, but no seconds."""
+    kinds = '.safetensors', 'metrics.json', 'parameters.yaml', 'epochs.csv', 'statistics.csv'
+    found = [p for p in folder.rglob('*') if p.name.endswith(kinds)]
+    return {
+        str(p.relative_to(folder)): without_seconds(p) if p.suffix == '.csv' else p.read_bytes()
+        for p in found
+    }
+
+
+def swept(folder, runs, monkeypatch, scheduler, seeds=(0, 1)):
+    monkeypatch.setattr(paths, 'RUNS', folder)
+    return sweep.run_sweep('mine', runs, seeds, scheduler)
+
+
+def kill_worker_of(checkpoint, killed):
+    """Kill -9 the worker whose seed writes this checkpoint, when it has some epochs behind it."""
+    wait_until(lambda: checkpoint.exists())
+    seed = f'"seed": {checkpoint.parents[1].name.removeprefix("seed_")}'
+    for process in psutil.process_iter(['cmdline']):
+        line = ' '.join(process.info['cmdline'] or [])
+        if 'd2lvae.one_seed' in line and seed in line and str(paths.RUNS) in line:
+            process.parent().kill()
+            killed.append(process)
+
+
+def test_a_sweep_whose_worker_is_killed_ends_with_the_same_bytes(tmp_path, monkeypatch, cluster):
+    long, control = combo(num_epochs=60), solo(num_epochs=2)
+    runs, address = [sweep.Run('mine', long, control)], cluster.scheduler_address
+    swept(tmp_path / 'undisturbed', runs, monkeypatch, address)
+    monkeypatch.setattr(paths, 'RUNS', tmp_path / 'disturbed')
+    checkpoint, killed = long.work / 'seed_0' / 'checkpoint' / 'epochs.csv', []
+    killer = threading.Thread(target=kill_worker_of, args=(checkpoint, killed))
+    killer.start()
+    folder = swept(tmp_path / 'disturbed', runs, monkeypatch, address)
+    killer.join()
+    assert len(killed) == 1 and not killed[0].is_running()
+    found, expected = outcome(tmp_path / 'disturbed'), outcome(tmp_path / 'undisturbed')
+    assert found.keys() == expected.keys() and len(found) > 10
+    assert [name for name in found if found[name] != expected[name]] == []
+    assert results.load_summary(long.published)['seeds'] == [0, 1]
+    assert '| mine | 2 |' in (folder / 'table.md').read_text()
+    assert (folder / 'plane.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_finished_seeds_are_not_run_again(tmp_path, monkeypatch, cluster, capsys):
+    runs = [sweep.Run('alone', solo(num_epochs=1))]
+    swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
+    monkeypatch.setattr(sweep, 'connected', None)  # nobody is asked
+    before = outcome(tmp_path)
+    folder = swept(tmp_path, runs, monkeypatch, None, [0])
+    assert outcome(tmp_path) == before and (folder / 'table.md').exists()
+
+
+def test_a_run_that_fails_is_told_at_the_end_and_stops_nothing_else(tmp_path, monkeypatch, cluster):
+    broken = solo(num_epochs=1, lr=1.0, run='broken')
+    monkeypatch.setattr(paths, 'RUNS', tmp_path)
+    broken.work.mkdir(parents=True)
+    (broken.work / 'parameters.yaml').write_text('lr: 0.5')
+    runs = [sweep.Run('broken', broken), sweep.Run('whole', solo(num_epochs=1))]
+    with pytest.raises(CourseError, match='^Failed: .*broken, seed 0: .* was begun with') as e:
+        swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
+    assert '\n' not in str(e.value) and str(e.value).count('seed 0') == 1
+    assert results.load_summary(runs[1].experiment.published)['seeds'] == [0]
+    assert not broken.published.exists()
+
+
+def test_a_run_whose_control_fails_is_told_too(tmp_path, monkeypatch, cluster):
+    control = solo(num_epochs=1, run='broken')
+    monkeypatch.setattr(paths, 'RUNS', tmp_path)
+    control.work.mkdir(parents=True)
+    (control.work / 'parameters.yaml').write_text('lr: 0.5')
+    runs = [sweep.Run('mine', combo(num_epochs=2), control)]
+    with pytest.raises(CourseError, match='seed 0: its control failed') as e:
+        swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
+    assert str(e.value).count('was begun with') == 2
+
+
+@pytest.mark.parametrize('address', ['tcp://127.0.0.1:1', 'nonsense://host', '127.0.0.1'])
+def test_a_scheduler_that_does_not_answer_ends_with_a_sentence(runs, address, capsys, tmp_path):
+    assert sweep.SECONDS_TO_CONNECT < 10
+    path = written(tmp_path, FACE_SIZES)
+    assert main(['sweep', str(path), '--scheduler', address]) == 1
+    stderr = capsys.readouterr().err
+    assert f'No Dask scheduler answers at {address}' in stderr and stderr.count('\n') == 1
+
+
+def test_missing_pictures_are_told_once_and_before_anything_is_run(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, 'connected', None)
+    path = written(tmp_path, FACE_SIZES | {'dataset': str(tmp_path / 'nowhere')}, seeds=[0, 1])
+    assert main(['sweep', str(path)]) == 1
+
+
+def test_without_an_address_this_machines_cores_are_used(runs, tmp_path, capsys):
+    small = {**FACE_SIZES, 'num_epochs': 1}
+    assert main(['sweep', str(written(tmp_path, small))]) is None
+    assert '1 seeds to run' in capsys.readouterr().out
+    assert results.load_summary(Experiment(**small).published)['seeds'] == [0]
