@@ -225,13 +225,13 @@ def face_recipes():
         solo_epochs=5,
         **combo | {'kl_weight': 0.02},
     )
-    matching_combo = ours(
-        note='the same with disc weight 400, and Dis_l of weight 10 beside the pixels',
-        run='512_32_32_5+15_400_1_disl10_spectral_kl0.05_b16_beta0.5_flip_cosine',
-        disc_weight=400.0,
-        dis_l_weight=10.0,
-        solo_epochs=5,
-        **combo,
+    best_combo = ours(
+        note='disc weight 4,000, KL weight 0.05, 10 solo and 20 combo epochs, learning rate 0.001',
+        run='512_32_32_10+20_4000_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+        disc_weight=4000.0,
+        num_epochs=30,
+        solo_epochs=10,
+        **combo | {'lr': 1e-3},
     )
     return (
         best_plain,
@@ -239,7 +239,7 @@ def face_recipes():
         sharp_combo,
         sharper_combo,
         sharpest_combo,
-        matching_combo,
+        best_combo,
     )
 
 
