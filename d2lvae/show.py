@@ -38,10 +38,16 @@ def stored(*folders):
     return found
 
 
+def statistics(folder):
+    """Every loss term of a finished reference run by epoch, from 0; means over its seeds."""
+    rows = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
+    return rows.groupby('epoch').mean(numeric_only=True)
+
+
 def training_loss(folder):
-    """KL + PBP of a finished reference run, by epoch from 0; the mean over its seeds."""
-    statistics = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
-    return (statistics['kl'] + statistics['pbp']).groupby(statistics['epoch']).mean()
+    """KL + PBP of a finished reference run by epoch, from 0; the mean over its seeds."""
+    means = statistics(folder)
+    return means['kl'] + means['pbp']
 
 
 def picture(folder, name):
