@@ -114,7 +114,8 @@ def parser():
     sweep.add_argument(
         'sweep',
         metavar='SWEEP',
-        help='a group of the catalogue (mnist, anime), or a YAML file of parameters and seeds',
+        help='a group of the catalogue (mnist, anime, disc_weight, pbp_weight, solo_combo), or a '
+        'YAML file of parameters and seeds',
     )
     sweep.add_argument('--seeds', type=int, nargs='+', metavar='SEED')
     sweep.add_argument(

@@ -5,13 +5,12 @@ import json
 import pytest
 import yaml
 
-from d2lvae import catalogue, paths
+from d2lvae import catalogue, paths, study
 from d2lvae.errors import CourseError
 
 BCE = 'DenseVAE_on_MNIST/5_3_400_bce_50'
 L2 = 'DenseVAE_on_MNIST/5_3_400_l2_50'
 GAN = 'DenseVAE_DenseLogReg_on_MNIST/5_3_400_1_200_50'
-RESNET = 'ConvVAE_ResNet_on_anime/512_32_200_50_1'
 CONV = 'ConvVAE_on_anime/512_32_200_seeded'
 DECAYING = 'ConvVAE_ResNet_on_anime/1024_32_200_10_1'
 SIZES = {'latents': 5, 'hidden_layers': 3, 'hidden_nodes': 400, 'batch_size': 64, 'lr': 1e-3}
@@ -36,6 +35,59 @@ FACES = {  # the study's folder: ours, with the epochs and the widths that are r
     ),
     'DeepConvVAE_DeepConvDisc_on_anime/1024_32_64_200_10_1_initlr2e-4': (
         'DeepConvVAE_DeepConvDisc_on_anime/1024_32_32_20_10_1_initlr2e-4'
+    ),
+}
+OURS, THEIRS = 'ConvVAE_ResNet32_on_anime/', 'ConvVAE_ResNet_on_anime/'
+BASELINE = f'{THEIRS}512_32_200_10_1'
+VARIED = {  # rows of the weights and of the timing: our name, and what differs from the baseline
+    '512_32_200_10_1': ('512_32_20_10_1', {}),
+    '512_32_200_1_1': ('512_32_20_1_1', {'disc_weight': 1.0}),
+    '512_32_200_20_1': ('512_32_20_20_1', {'disc_weight': 20.0}),
+    '512_32_200_50_1': ('512_32_20_50_1', {'disc_weight': 50.0}),
+    '512_32_200_10_1.2': ('512_32_20_10_1.2', {'pbp_weight': 1.2}),
+    '512_32_200_10_0.8': ('512_32_20_10_0.8', {'pbp_weight': 0.8}),
+    '512_32_200_10_0.5': ('512_32_20_10_0.5', {'pbp_weight': 0.5}),
+    '512_32_200_10_1_decay0.95': (
+        '512_32_20_10_1_decay0.95',
+        {'pbp_decay': 0.95, 'pbp_decay_every': 2.5},
+    ),
+    '512_32_200_10_1_decay0.9': (
+        '512_32_20_10_1_decay0.9',
+        {'pbp_decay': 0.9, 'pbp_decay_every': 2.5},
+    ),
+    '512_32_50+150_10_1': ('512_32_5+15_10_1', {'solo_epochs': 5}),
+    '512_32_100+100_10_1': ('512_32_10+10_10_1', {'solo_epochs': 10}),
+    '512_32_150+50_10_1': ('512_32_15+5_10_1', {'solo_epochs': 15}),
+}
+PLAIN = 'ConvVAE_on_anime/512_32_20_train3200'
+ALL_VARIED = ('disc_weight', 'pbp_weight', 'solo_combo')
+VARIED_BY_US = {  # our recipes beside those rows: row, groups, and what differs from the row
+    PLAIN: (CONV, ALL_VARIED, {'num_train': 3200, 'num_held_out': 800}),
+    f'{OURS}512_32_20_adaptive_1': (
+        BASELINE,
+        ('disc_weight',),
+        {'disc_weighting': 'adaptive', 'disc_weight': 1.0},
+    ),
+    f'{OURS}512_32_20_10_0_disl1': (
+        BASELINE,
+        ('disc_weight',),
+        {'pbp_weight': 0.0, 'dis_l_weight': 1.0},
+    ),
+    f'{OURS}512_32_20_10_1.2_kl1.2': (f'{BASELINE}.2', ('pbp_weight',), {'kl_weight': 1.2}),
+    f'{OURS}512_32_20_10_0.8_kl0.8': (
+        f'{THEIRS}512_32_200_10_0.8',
+        ('pbp_weight',),
+        {'kl_weight': 0.8},
+    ),
+    f'{OURS}512_32_20_10_0.5_kl0.5': (
+        f'{THEIRS}512_32_200_10_0.5',
+        ('pbp_weight',),
+        {'kl_weight': 0.5},
+    ),
+    f'{OURS}512_32_10+10_10_1_warmup2_ramp2': (
+        f'{THEIRS}512_32_100+100_10_1',
+        ('solo_combo',),
+        {'disc_warmup_epochs': 2, 'disc_ramp_epochs': 2.0},
     ),
 }
 
@@ -94,7 +146,9 @@ def test_the_studys_rows_on_faces_are_spelled_as_it_did_but_for_epochs_and_width
         for name, entry in catalogue.entries().items()
         if name == entry.study_row and entry.experiment.dataset == 'anime'
     }
-    assert spelled == FACES
+    varied = {THEIRS + name: OURS + ours for name, (ours, _) in VARIED.items()}
+    assert len(varied) == 12
+    assert spelled == FACES | varied
 
 
 FACE_ROWS = {
@@ -158,11 +212,37 @@ def test_the_studys_rows_on_faces_have_its_sizes_and_a_tenth_of_its_epochs(folde
     assert catalogue.find(folder).experiment.scale == 'reference'
 
 
+@pytest.mark.parametrize('name, changes', [(name, c) for name, (_, c) in VARIED.items()])
+def test_the_rows_of_weights_and_timing_differ_from_the_baseline_in_one_thing(name, changes):
+    parameters = catalogue.find(THEIRS + name).experiment.parameters()
+    whole = {'dataset': 'anime', 'num_train': 3200, 'num_held_out': 800, 'image_size': 64}
+    whole |= {'vae': 'ConvVAE', 'latents': 512, 'base_channels': 32, 'pbp_loss': 'bce'}
+    whole |= {'discriminator': 'ResNet', 'disc_channels': 32}
+    whole |= {'num_epochs': 20, 'solo_epochs': 0, 'batch_size': 64, 'lr': 1e-3, 'beta1': 0.9}
+    whole |= {'lr_schedule': 'constant', 'augment': 0.0, 'flip': False, 'kl_weight': 1.0}
+    whole |= {'disc_weight': 10.0, 'pbp_weight': 1.0, 'pbp_decay': 1.0, 'pbp_decay_every': 25.0}
+    expected = whole | {'upsampling': 'resize'} | changes
+    assert parameters == expected  # so no option of the disc weight either, nor Dis_l
+    assert catalogue.find(THEIRS + name).experiment.scale == 'reference'
+
+
+def test_a_row_is_in_the_groups_that_it_stands_in():
+    rows = catalogue.study()
+    for folder in rows['folder'].unique():
+        groups = rows.loc[rows['folder'] == folder, 'group']
+        assert catalogue.entries()[folder].groups == tuple(groups)
+    assert catalogue.entries()[BASELINE].groups == ALL_VARIED
+
+
 def test_the_notes_say_what_of_the_studys_recipe_was_changed():
     for folder, expected in (
         (GAN, "the study's recipe"),
         (CONV, "the study's recipe at a tenth of its epochs"),
         (DECAYING, "the study's recipe at a tenth of its epochs, ResNet of 32 base channels"),
+        (
+            BASELINE,
+            "the study's recipe at a tenth of its epochs, ResNet of 32 base channels, 3,200 faces",
+        ),
     ):
         assert catalogue.find(folder).note == expected
 
@@ -176,7 +256,7 @@ def test_every_column_of_a_row_reaches_its_experiment():
         **changes, disc_base_channels_or_nodes='4x60', solo_epochs=3, combo_epochs=6
     )
     expected = changes | {'disc_layers': 4, 'disc_nodes': 60, 'solo_epochs': 3, 'num_epochs': 9}
-    experiment = catalogue.from_row(other)
+    experiment = study.from_row(other)
     assert {name: getattr(experiment, name) for name in expected} == expected
 
 
@@ -195,7 +275,7 @@ def test_every_column_of_a_row_of_faces_reaches_its_experiment():
     )
     expected = changes | {'base_channels': 16, 'disc_channels': 48, 'solo_epochs': 3}
     expected |= {'num_epochs': 9, 'pbp_decay': 0.9, 'pbp_decay_every': 2.5}
-    experiment = catalogue.from_row(other)
+    experiment = study.from_row(other)
     assert {name: getattr(experiment, name) for name in expected} == expected
 
 
@@ -260,6 +340,30 @@ def test_our_recipes_say_what_is_different():
         assert entry.experiment.parameters() != base.experiment.parameters()
 
 
+@pytest.mark.parametrize('folder, expected', VARIED_BY_US.items())
+def test_our_recipes_of_weights_and_timing_differ_from_their_row_in_this_alone(folder, expected):
+    row, groups, changes = expected
+    entry, base = catalogue.entries()[folder], catalogue.entries()[row]
+    assert (entry.study_row, entry.groups) == (row, groups)
+    run = {'run': folder.split('/')[1]}
+    assert entry.experiment.model_dump() == base.experiment.model_dump() | run | changes
+
+
+def test_our_other_recipes_are_in_the_groups_of_their_row():
+    own = catalogue.entries().keys() - set(catalogue.study()['folder']) - VARIED_BY_US.keys()
+    assert own
+    for folder in own:
+        entry = catalogue.entries()[folder]
+        assert entry.groups == catalogue.entries()[entry.study_row].groups
+
+
+def test_one_plain_vae_is_the_control_of_all_weights_and_timings():
+    entries = catalogue.entries().values()
+    varied = [e for e in entries if set(e.groups) & set(ALL_VARIED) and e.experiment.discriminator]
+    assert len(varied) == len(VARIED) + len(VARIED_BY_US) - 1
+    assert {entry.control for entry in varied} == {PLAIN}
+
+
 def test_at_reference_scale_an_entry_is_the_experiment_itself():
     entry = catalogue.find(BCE)
     assert entry.at('reference') is entry.experiment
@@ -271,21 +375,33 @@ def test_at_smoke_scale_every_entry_is_small_and_keeps_away_from_the_results():
     for entry, smoke in zip(catalogue.entries().values(), smokes):
         assert smoke.scale == 'smoke' and 0 < smoke.num_train <= 3200 and smoke.num_epochs <= 4
         same = ('vae', 'discriminator', 'disc_norm', 'lr', 'kl_weight', 'disc_weight', 'latents')
+        same += ('pbp_weight', 'dis_l_weight', 'disc_weighting', 'disc_ramp_epochs', 'pbp_decay')
         assert all(getattr(smoke, n) == getattr(entry.experiment, n) for n in same)
         assert smoke.published.is_relative_to(paths.RUNS)
         assert smoke.work != entry.experiment.work
     assert len({smoke.folder for smoke in smokes}) == len(smokes)
 
 
-def test_at_smoke_scale_faces_are_avatars_and_half_of_the_epochs_solo_where_some_are():
+def test_at_smoke_scale_faces_are_avatars_and_fewer_where_the_faces_are_fewer():
+    sizes = {0: (3200, 500), 6400: (800, 200), 3200: (400, 100)}
     for entry in catalogue.entries().values():
         smoke = entry.at('smoke')
         assert smoke.dataset == {'mnist': 'mnist', 'anime': 'avatars'}[entry.experiment.dataset]
-        assert smoke.solo_epochs == (2 if entry.experiment.solo_epochs else 0)
-        if smoke.dataset == 'avatars':
-            assert (smoke.num_train, smoke.num_held_out) == (800, 200)
+        assert (smoke.num_train, smoke.num_held_out) == sizes[entry.experiment.num_train]
         if entry.control:
-            assert catalogue.find(entry.control).at('smoke').dataset == smoke.dataset
+            control = catalogue.find(entry.control).at('smoke')
+            assert all(getattr(control, n) == getattr(smoke, n) for n in OF_THE_DATA)
+
+
+def test_at_smoke_scale_the_share_of_solo_epochs_is_kept():
+    for row, solo in (('50+150', 1), ('100+100', 2), ('150+50', 3), ('200', 0)):
+        smoke = catalogue.find(f'{THEIRS}512_32_{row}_10_1').at('smoke')
+        assert (smoke.solo_epochs, smoke.num_epochs) == (solo, 4)
+    for entry in catalogue.entries().values():
+        smoke = entry.at('smoke')
+        assert smoke.solo_epochs < 4 and bool(smoke.solo_epochs) == bool(
+            entry.experiment.solo_epochs
+        )
 
 
 @pytest.mark.parametrize('name', ['', 'no_such_run', 'DenseVAE_on_MNIST', 'MNIST/5_3_400_bce_50'])
@@ -293,19 +409,13 @@ def test_an_unknown_run_ends_with_a_sentence(name):
     assert f'There is no run {name}:' in sentence(name)
 
 
-@pytest.mark.parametrize('name', [RESNET, RESNET.split('/')[1]])
-def test_a_row_without_networks_ends_with_a_sentence_of_its_own(name):
-    assert f'{name} belongs to a chapter that this version does not have yet' in sentence(name)
-
-
 def test_the_state_of_a_row_is_read_from_its_results_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, 'RESULTS', tmp_path)
     (tmp_path / BCE).mkdir(parents=True)
     (tmp_path / BCE / 'summary.json').write_text(json.dumps({'seeds': [0, 2]}))
-    states = [catalogue.state(folder) for folder in (BCE, L2, RESNET)]
-    assert states == ['done, seeds 0 2', 'to run', 'its chapter is to come']
+    assert [catalogue.state(folder) for folder in (BCE, L2)] == ['done, seeds 0 2', 'to run']
     assert catalogue.summary(BCE) == {'seeds': [0, 2]}
-    assert catalogue.summary(L2) is catalogue.summary(RESNET) is None
+    assert catalogue.summary(L2) is None
 
 
 def test_the_state_of_a_row_of_faces_is_read_from_the_folder_that_says_what_was_run(

@@ -66,11 +66,6 @@ def test_list_is_what_comes_without_a_command(runs, output):
     assert output('list') == output()
 
 
-def test_a_row_without_networks_ends_with_one_line(output):
-    code, _, stderr = output('run', '512_32_200_50_1')
-    assert code == 1 and 'belongs to a chapter' in one_line(stderr)
-
-
 @pytest.mark.parametrize('arguments', [['fly'], ['run'], ['run', BCE, '--scale', 'huge']])
 def test_wrong_usage_ends_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as e:

@@ -87,10 +87,20 @@ def test_a_sweep_that_cannot_be_read_ends_with_a_sentence(tmp_path, case, capsys
     assert stderr.count('\n') == 1 and ('mine.yaml' in stderr or 'arameter' in stderr)
 
 
-def test_a_group_of_the_catalogue_is_a_sweep():
-    runs = sweep.from_catalogue('anime', 'reference')
+every_group = pytest.mark.parametrize('group', catalogue.GROUPS)
+
+
+def test_every_row_of_the_study_is_in_a_sweep():
+    assert set(catalogue.GROUPS) == set(catalogue.study()['group'])
+
+
+@every_group
+def test_a_group_of_the_catalogue_is_a_sweep(group):
+    runs = sweep.from_catalogue(group, 'reference')
     rows = catalogue.study()
-    assert {r.study_row for r in runs} == set(rows[rows['group'] == 'anime']['folder'])
+    folders = {r.experiment.folder for r in runs}
+    for row in rows[rows['group'] == group]['folder']:
+        assert catalogue.find(row).experiment.folder in folders
     entries = {e.experiment.folder: e for e in catalogue.entries().values()}
     for run in runs:
         entry = entries[run.experiment.folder]
@@ -98,6 +108,97 @@ def test_a_group_of_the_catalogue_is_a_sweep():
         control = entry.control and catalogue.find(entry.control).experiment
         assert run.control == control
     assert len({r.label for r in runs}) == len(runs)
+
+
+@every_group
+@pytest.mark.parametrize('scale', ['smoke', 'reference'])
+def test_the_runs_of_a_group_and_their_controls_see_the_same_pictures(group, scale):
+    runs = sweep.from_catalogue(group, scale)
+    experiments = [e for run in runs for e in (run.experiment, run.control) if e]
+    assert {e.scale for e in experiments} == {scale}
+    assert len({(e.dataset, e.num_train, e.num_held_out, e.image_size) for e in experiments}) == 1
+
+
+VARIED = {  # a row of the study, then our recipes for it; the plain VAE first
+    'disc_weight': [
+        '512_32_20_train3200',
+        '512_32_20_1_1',
+        '512_32_20_10_1',
+        '512_32_20_adaptive_1',
+        '512_32_20_10_0_disl1',
+        '512_32_20_20_1',
+        '512_32_20_50_1',
+    ],
+    'pbp_weight': [
+        '512_32_20_train3200',
+        '512_32_20_10_1',
+        '512_32_20_10_1.2',
+        '512_32_20_10_1.2_kl1.2',
+        '512_32_20_10_0.8',
+        '512_32_20_10_0.8_kl0.8',
+        '512_32_20_10_0.5',
+        '512_32_20_10_0.5_kl0.5',
+        '512_32_20_10_1_decay0.95',
+        '512_32_20_10_1_decay0.9',
+    ],
+    'solo_combo': [
+        '512_32_20_train3200',
+        '512_32_20_10_1',
+        '512_32_5+15_10_1',
+        '512_32_10+10_10_1',
+        '512_32_10+10_10_1_warmup2_ramp2',
+        '512_32_15+5_10_1',
+    ],
+}
+
+
+@pytest.mark.parametrize('group', VARIED)
+def test_the_sweeps_of_weights_and_of_timing_hold_their_rows_each_before_our_recipes(group):
+    assert [run.label for run in sweep.from_catalogue(group, 'reference')] == VARIED[group]
+
+
+@pytest.mark.parametrize('group', VARIED)
+def test_the_control_of_weights_and_of_timing_is_scored_once(group, runs):
+    tasks = list(sweep.tasks(sweep.from_catalogue(group, 'smoke'), [0]).values())
+    assert len(tasks) == len(VARIED[group]) and all(task.scored for task in tasks)
+    assert tasks[0].experiment.discriminator is None
+
+
+def test_the_12_runs_of_weights_and_of_timing_are_run_once_over_all_their_sweeps():
+    runs = [run for group in VARIED for run in sweep.from_catalogue(group, 'reference')]
+    rows = catalogue.study()
+    rows = set(rows[rows['group'].isin(VARIED)]['folder'])
+    assert len(rows) == 12
+    assert {run.study_row for run in runs if run.control} == rows
+    assert len({run.experiment.folder for run in runs}) == 12 + 7
+
+
+@every_group
+def test_the_command_runs_a_group_by_its_name(group, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweep, 'run_sweep', lambda *arguments: asked.append(arguments))
+    main(['sweep', group])
+    main(['sweep', group, '--scale', 'reference', '--seeds', '3', '5'])
+    assert asked == [
+        (group, sweep.from_catalogue(group, 'smoke'), [0], None),
+        (group, sweep.from_catalogue(group, 'reference'), [3, 5], None),
+    ]
+
+
+def test_a_group_that_is_not_there_ends_with_a_sentence_that_names_those_that_are(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(['sweep', 'weights']) == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith('weights is no sweep') and stderr.count('\n') == 1
+    assert 'mnist, anime, disc_weight, pbp_weight, solo_combo, or a YAML file' in stderr
+
+
+def test_the_help_names_every_group(capsys):
+    with pytest.raises(SystemExit):
+        main(['sweep', '--help'])
+    assert ', '.join(catalogue.GROUPS) in ' '.join(capsys.readouterr().out.split())
 
 
 def test_controls_come_first_and_once():
