@@ -2,11 +2,13 @@
 
 import os
 
-import matplotlib
-
-# Before any kernel starts, as kernels inherit it: sums in one order give the same last digit.
+# Before NumPy is imported, which reads it once, and any kernel starts, as kernels inherit it: sums
+# in one order give the same last digit.
 os.environ.update(PYTHONHASHSEED='0', OMP_NUM_THREADS='1', MXNET_CPU_WORKER_NTHREADS='1')
 os.environ.pop('MPLBACKEND', None)  # kernels would draw nothing with a backend of the user's
+
+import matplotlib  # noqa: E402
+
 matplotlib.use('agg')  # in the unit tests no window opens
 
 # Beside PNG, which nbval never compares: warnings name temporary files, vector graphics the date.
