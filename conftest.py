@@ -7,7 +7,7 @@ import os
 os.environ.update(PYTHONHASHSEED='0', OMP_NUM_THREADS='1', MXNET_CPU_WORKER_NTHREADS='1')
 os.environ.pop('MPLBACKEND', None)  # kernels would draw nothing with a backend of the user's
 
-import matplotlib  # noqa: E402
+import matplotlib
 
 matplotlib.use('agg')  # in the unit tests no window opens
 
