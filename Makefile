@@ -1,14 +1,17 @@
-# Every target sets up what it needs: .venv from requirements.txt, MNIST and avatars in data/.
+# Every target sets up what it needs: .venv from requirements.txt, MNIST and avatars in data/, and
+# `bench` .venv-torch, because PyTorch in one process with MXNet hangs.
 
 # Scripts in a virtual environment hold its path, so a moved or copied one is made anew.
-READY := .venv/.ready-$(shell pwd | cksum | cut -d' ' -f1)
+STAMP := .ready-$(shell pwd | cksum | cut -d' ' -f1)
+READY := .venv/$(STAMP)
+TORCH_READY := .venv-torch/$(STAMP)
 IS_PYTHON_311 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 # As conftest.py has it: outputs that are committed must be those that the tests find again.
 AS_IN_TESTS := env -u MPLBACKEND PYTHONHASHSEED=0 OMP_NUM_THREADS=1 MXNET_CPU_WORKER_NTHREADS=1
 KEPT := {'kernelspec', ('language_info', 'name')}
 CHAPTERS := notebooks/*.ipynb tests/chapter_template.ipynb
 
-.PHONY: help run test lab chapters lint clean data
+.PHONY: help run test lab chapters bench lint clean data
 .NOTPARALLEL:  # two trainings at once would only fight for the cores
 
 help:
@@ -16,8 +19,9 @@ help:
 	@echo 'make test      unit tests, and every chapter against its stored outputs'
 	@echo 'make lab       open the chapters in JupyterLab'
 	@echo 'make chapters  execute the chapters in place, ready to be committed'
+	@echo 'make bench     time the training against PyTorch, with nothing else running: 25 minutes'
 	@echo 'make lint      check the code and the chapters with ruff'
-	@echo 'make clean     delete .venv, caches and runs/course/; data and other runs stay'
+	@echo 'make clean     delete both .venv, caches and runs/course/; data and other runs stay'
 
 run: data
 	@.venv/bin/python -m d2lvae course
@@ -35,12 +39,15 @@ chapters: data
 	    --ClearMetadataPreprocessor.preserve_nb_metadata_mask="$(KEPT)" \
 	    $(CHAPTERS)
 
+bench: $(READY) $(TORCH_READY)
+	@.venv/bin/python benchmarks/run.py .venv-torch/bin/python
+
 lint: $(READY)
-	@.venv/bin/ruff check d2lvae tests notebooks conftest.py
-	@.venv/bin/ruff format --check d2lvae tests notebooks conftest.py
+	@.venv/bin/ruff check d2lvae tests notebooks benchmarks conftest.py
+	@.venv/bin/ruff format --check d2lvae tests notebooks benchmarks conftest.py
 
 clean:
-	@rm -rf .venv d2lvae.egg-info .pytest_cache .ruff_cache runs/course
+	@rm -rf .venv .venv-torch d2lvae.egg-info .pytest_cache .ruff_cache runs/course
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
@@ -69,4 +76,14 @@ $(READY): requirements.txt pyproject.toml
 	@.venv/bin/python -c 'import d2lvae' || { echo 'MXNet does not load: install the system' \
 	    'library that the line above names (on Debian and Ubuntu libgomp1 or libquadmath0), and' \
 	    'repeat.' >&2; exit 1; }
+	@touch $@
+
+$(TORCH_READY): benchmarks/requirements.txt | $(READY)
+	@.venv/bin/python benchmarks/needs.py
+	@[ -e $@ ] || .venv/bin/python -m venv --clear .venv-torch
+	@echo 'Setting up .venv-torch, once: minutes, and 1 GB of disk, or several with the CUDA build.'
+	@rm -f $@
+	@.venv-torch/bin/pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt || { \
+	    echo 'PyTorch was not installed: mend what the lines above name (the network, a full disk),' \
+	    'and repeat.' >&2; exit 1; }
 	@touch $@

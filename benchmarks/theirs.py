@@ -1,8 +1,8 @@
 """A worker that trains the same networks with the same losses and updates, written in PyTorch.
 
-`python theirs.py PARAMETERS STEPS VARIANT`, parameters as JSON. It runs in an environment of its
-own. The variants are `eager`, `channels_last`, `compile`, and `bfloat16` (autocast); all of them
-use PyTorch's fused Adam, and flush denormals to zero as `d2lvae` does.
+`python theirs.py PARAMETERS STEPS VARIANT`, as `ours.py`, in an environment of its own. VARIANT is
+`eager`, `channels_last` or `compile`, and `+bfloat16` after it turns autocast on. All of them use
+PyTorch's fused Adam, and flush denormals to zero as `d2lvae` does.
 """
 
 import json
@@ -14,20 +14,28 @@ from cases import shape
 from torch.nn import functional as F
 from worker import answer
 
+COMPILED = ('elbo', 'disc_loss', 'adversarial_loss')
+
 
 class Training:
     """The step of `d2lvae.training.Trainer`, plainly: one pass through the VAE for all terms."""
 
     def __init__(self, parameters, steps, variant):
-        self.p, self.shape, self.variant = parameters, shape(parameters), variant
+        self.p, self.shape = parameters, shape(parameters)
+        layout, _, precision = variant.partition('+')
+        self.layout = torch.contiguous_format
+        if layout == 'channels_last':
+            self.layout = torch.channels_last
+        self.autocast = torch.autocast('cpu', torch.bfloat16, enabled=precision == 'bfloat16')
         self.vae, self.disc = self.networks()
         self.vae_optim = torch.optim.Adam(self.vae.parameters(), lr=1e-3, fused=True)
         if self.disc:
             self.disc_optim = torch.optim.Adam(self.disc.parameters(), lr=1e-3, fused=True)
-        size = (steps * parameters['batch_size'], *self.shape)
-        self.pictures = torch.randint(256, size, dtype=torch.uint8)
-        if variant == 'compile':
-            for name in ('elbo', 'disc_loss', 'adversarial_loss'):
+        self.pictures = torch.randint(
+            256, (steps * parameters['batch_size'], *self.shape), dtype=torch.uint8
+        )
+        if layout == 'compile':
+            for name in COMPILED:
                 setattr(self, name, torch.compile(getattr(self, name)))
 
     def networks(self):
@@ -44,10 +52,7 @@ class Training:
                 disc = networks.conv_disc(self.shape, p['disc_channels'])
             case 'ResNet':
                 disc = networks.resnet(self.shape, p['disc_channels'])
-        if self.variant == 'channels_last':
-            vae = vae.to(memory_format=torch.channels_last)
-            disc = disc and disc.to(memory_format=torch.channels_last)
-        return vae, disc
+        return vae.to(memory_format=self.layout), disc and disc.to(memory_format=self.layout)
 
     def elbo(self, X, eps):
         logits, mu, log_var = self.vae(X, eps)
@@ -60,43 +65,48 @@ class Training:
             real, fake = self.disc(torch.cat([X, X_hat])).chunk(2)
         else:
             real, fake = self.disc(X), self.disc(X_hat)
-        accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
-        return F.softplus(-real).mean() + F.softplus(fake).mean(), accuracy
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
 
     def adversarial_loss(self, logits):
         return F.softplus(-self.disc(torch.sigmoid(logits))).mean()
 
-    def step(self, X):
-        eps = torch.randn(len(X), self.p['latents'])
-        kl, pbp, logits = self.elbo(X, eps)
-        loss = kl + pbp
+    def step(self, X, eps):
+        """One update of each network; its loss terms by name."""
+        with self.autocast:
+            kl, pbp, logits = self.elbo(X, eps)
+        terms = {'kl': kl, 'pbp': pbp}
         if self.disc:
-            disc_loss, _ = self.disc_loss(X, torch.sigmoid(logits.detach()))
-            self.disc_optim.zero_grad()
-            disc_loss.backward()
-            self.disc_optim.step()
+            terms['disc'] = self.disc_step(X, torch.sigmoid(logits.detach()))
             self.disc.requires_grad_(False)
-            loss = loss + self.adversarial_loss(logits)
-        self.vae_optim.zero_grad()
-        loss.backward()
-        self.vae_optim.step()
-        if self.disc:
+            with self.autocast:
+                terms['adversarial'] = self.adversarial_loss(logits)
             self.disc.requires_grad_(True)
-        return loss.detach()
+        self.vae_optim.zero_grad()
+        sum(terms[name] for name in ('kl', 'pbp', 'adversarial') if name in terms).backward()
+        self.vae_optim.step()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def disc_step(self, X, X_hat):
+        with self.autocast:
+            loss = self.disc_loss(X, X_hat)
+        self.disc_optim.zero_grad()
+        loss.backward()
+        self.disc_optim.step()
+        return loss
 
     def epoch(self):
-        total = 0.0
-        for chosen in torch.randperm(len(self.pictures)).split(self.p['batch_size']):
-            X = self.pictures[chosen].float() / 255
-            if self.variant == 'channels_last':
-                X = X.contiguous(memory_format=torch.channels_last)
-            with torch.autocast('cpu', enabled=self.variant == 'bfloat16'):
-                total = total + self.step(X)
-        return total.item()
+        """One pass over the pictures; the means of the loss terms."""
+        batches = torch.randperm(len(self.pictures)).split(self.p['batch_size'])
+        totals = 0.0
+        for chosen in batches:
+            X = (self.pictures[chosen].float() / 255).contiguous(memory_format=self.layout)
+            terms = self.step(X, torch.randn(len(X), self.p['latents']))
+            totals = totals + torch.stack(list(terms.values()))
+        return (totals / len(batches)).tolist()
 
 
 if __name__ == '__main__':
     parameters, steps = json.loads(sys.argv[1]), int(sys.argv[2])
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(True)  # before the other threads start, which inherit it
     training = Training(parameters, steps, sys.argv[3])
     answer(training.epoch, len(training.pictures))
