@@ -63,14 +63,13 @@ def ratio(row):
 
 
 def where(more):
-    here = more['circumstances']
-    versions, peak = here['versions'], more['peak']
+    here, peak = more['circumstances'], more['peak']
+    versions, theirs = here['versions'], peak['products']['PyTorch']
     return (
         f'Images/s of training steps at batch 64, float32, on {here["machine"]}, threads: '
         f'{here["threads"]}. MXNet {versions["mxnet"]} against PyTorch {versions["torch"]}. '
         f'The peak is {peak["multiply_adds_per_s"] / 1e9:.0f} billion multiply-adds/s, the best '
-        f"product of two 4096x4096 matrices in MXNet; PyTorch's best was "
-        f'{peak["products"]["PyTorch"] / 1e9:.0f}.'
+        f"product of two 4096x4096 matrices in MXNet; PyTorch's best was {theirs / 1e9:.0f}."
     )
 
 
