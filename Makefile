@@ -19,7 +19,7 @@ help:
 	@echo 'make test      unit tests, and every chapter against its stored outputs'
 	@echo 'make lab       open the chapters in JupyterLab'
 	@echo 'make chapters  execute the chapters in place, ready to be committed'
-	@echo 'make bench     time the training against PyTorch, with nothing else running: 25 minutes'
+	@echo 'make bench     time the training against PyTorch, with nothing else running: 20 minutes'
 	@echo 'make lint      check the code and the chapters with ruff'
 	@echo 'make clean     delete both .venv, caches and runs/course/; data and other runs stay'
 
