@@ -81,50 +81,39 @@ def face_recipes():
         'beta1': 0.5,
         **common,
     }
-    faithful_combo = ours(
-        note='disc weight 200, spectral norm, KL weight 0.05, 5 solo and 15 combo epochs, batches '
-        'of 16, beta1 0.5, mirrored faces, cosine schedule',
-        run='512_32_32_5+15_200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
-        disc_weight=200.0,
-        solo_epochs=5,
-        **combo,
-    )
-    sharp_combo = ours(
-        note='the same with disc weight 600, 3 solo and 9 combo epochs',
-        run='512_32_32_3+9_600_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
-        disc_weight=600.0,
-        num_epochs=12,
-        solo_epochs=3,
-        **combo,
-    )
-    sharper_combo = ours(
-        note='the same with disc weight 1,200, 5 solo and 15 combo epochs',
-        run='512_32_32_5+15_1200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
-        disc_weight=1200.0,
-        solo_epochs=5,
-        **combo,
-    )
-    best_combo = ours(
-        note='the same with disc weight 1,500, 5 solo and 15 combo epochs',
-        run='512_32_32_5+15_1500_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
-        disc_weight=1500.0,
-        solo_epochs=5,
-        **combo,
-    )
-    sharpest_combo = ours(
-        note='the same with disc weight 4,000, KL weight 0.02, 5 solo and 15 combo epochs',
-        run='512_32_32_5+15_4000_1_spectral_kl0.02_b16_beta0.5_flip_cosine',
-        disc_weight=4000.0,
-        solo_epochs=5,
-        **combo | {'kl_weight': 0.02},
-    )
+    longer = {'solo_epochs': 5, **combo}  # and 15 combo epochs
     return (
         best_plain,
-        faithful_combo,
-        sharp_combo,
-        sharper_combo,
-        best_combo,
-        sharpest_combo,
+        ours(
+            note='disc weight 200, spectral norm, KL weight 0.05, 5 solo and 15 combo epochs, '
+            'batches of 16, beta1 0.5, mirrored faces, cosine schedule',
+            run='512_32_32_5+15_200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+            disc_weight=200.0,
+            **longer,
+        ),
+        ours(
+            note='the same with disc weight 600, 3 solo and 9 combo epochs',
+            run='512_32_32_3+9_600_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+            disc_weight=600.0,
+            num_epochs=12,
+            solo_epochs=3,
+            **combo,
+        ),
+        *(
+            ours(
+                note=f'the same with disc weight {weight:,}, 5 solo and 15 combo epochs',
+                run=f'512_32_32_5+15_{weight}_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+                disc_weight=float(weight),
+                **longer,
+            )
+            for weight in (1200, 1500)
+        ),
+        ours(
+            note='the same with disc weight 4,000, KL weight 0.02, 5 solo and 15 combo epochs',
+            run='512_32_32_5+15_4000_1_spectral_kl0.02_b16_beta0.5_flip_cosine',
+            disc_weight=4000.0,
+            **longer | {'kl_weight': 0.02},
+        ),
     )
 
 
