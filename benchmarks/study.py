@@ -7,11 +7,11 @@ import functools
 import json
 import sys
 
-from mxnet import autograd, np, npx
+from mxnet import autograd, np
 from ours import trainer_of
 from worker import answer
 
-from d2lvae.losses import adversarial_loss, discriminator_loss
+from d2lvae.losses import adversarial_loss, discriminator_loss, sigmoid
 
 
 def study_step(trainer, X, *_):
@@ -22,7 +22,7 @@ def study_step(trainer, X, *_):
     """
     vae, disc = trainer.model, trainer.disc
     with autograd.record():
-        parts = discriminator_loss(disc(X.detach()), disc(npx.sigmoid(reconstruction(vae, X))))
+        parts = discriminator_loss(disc(X.detach()), disc(sigmoid(reconstruction(vae, X))))
         disc_loss = sum(part.mean() for part in parts)
     disc_loss.backward()
     trainer.disc_optim.step(1)
@@ -35,7 +35,7 @@ def study_step(trainer, X, *_):
     trained = [p for p in vae.collect_params().values() if p.grad_req != 'null']
     gradients = [p.grad().copy() for p in trained]
     with autograd.record():
-        adversarial = adversarial_loss(disc(npx.sigmoid(reconstruction(vae, X)))).mean()
+        adversarial = adversarial_loss(disc(sigmoid(reconstruction(vae, X)))).mean()
     adversarial.backward()
     for parameter, gradient in zip(trained, gradients):
         total = parameter.grad()

@@ -1,9 +1,9 @@
 """Dis_l: what the discriminator sees, in place of the pixels (Larsen et al. 2016)."""
 
-from mxnet import autograd, np, npx
+from mxnet import autograd, np
 
-from d2lvae.losses import PBP_LOSSES, adversarial_loss, feature_loss, kl_divergence
-from d2lvae.training import Trainer, gradient, norm
+from d2lvae.losses import feature_loss, kl_divergence, sigmoid
+from d2lvae.training import Trainer, gradient
 
 
 class FeatureMatchingTrainer(Trainer):
@@ -44,15 +44,13 @@ class FeatureMatchingTrainer(Trainer):
         latents.attach_grad()
         with autograd.record():
             logits = self.model.decode(latents)
-        terms = self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
+        terms = self.disc_step(X.detach(), sigmoid(logits.detach()))
         likeness, likeness_terms = self.likeness(logits[: len(X)], X.detach())
-        adversarial_grad, adversarial = gradient(
-            lambda y: adversarial_loss(self.disc(npx.sigmoid(y))), logits
-        )
-        terms['grad_norm_adversarial'] = norm(adversarial_grad)
+        adversarial_grad, adversarial = gradient(self.adversarial_loss, logits)
+        terms['grad_norm_adversarial'] = self.norm(adversarial_grad)
         disc_weight = self.disc_weight_at(self.step)
         if self.disc_weighting == 'adaptive':
-            ratio = self.smoothed_ratio(norm(likeness), terms['grad_norm_adversarial'])
+            ratio = self.smoothed_ratio(self.norm(likeness), terms['grad_norm_adversarial'])
             disc_weight = terms['disc_weight'] = disc_weight * ratio
         push = np.concatenate([likeness, np.zeros_like(likeness)])
         [z_grad] = autograd.grad([logits], [latents], head_grads=[push], retain_graph=True)
@@ -79,8 +77,12 @@ class FeatureMatchingTrainer(Trainer):
         with autograd.train_mode():
             wanted = self.features(X)
         dis_l_grad, dis_l = gradient(
-            lambda y: feature_loss(self.features(npx.sigmoid(y)), wanted), logits
+            lambda y: feature_loss(self.features(sigmoid(y)), wanted), logits
         )
-        pbp_grad, pbp = gradient(lambda y: PBP_LOSSES[self.model.pbp_loss](y, X), logits)
+        pbp_grad, pbp = gradient(self.pbp_loss, logits, X)
         push = self.dis_l_weight * dis_l_grad + self.pbp_weight_at(self.step) * pbp_grad
-        return push, {'pbp': pbp.mean(), 'dis_l': dis_l.mean(), 'grad_norm_pbp': norm(pbp_grad)}
+        return push, {
+            'pbp': pbp.mean(),
+            'dis_l': dis_l.mean(),
+            'grad_norm_pbp': self.norm(pbp_grad),
+        }

@@ -7,12 +7,12 @@ against `noise_control`, and a distance between sets against the floor that real
 from itertools import product
 
 import numpy as onp
-from mxnet import np, npx
+from mxnet import np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, linalg, ndimage, optimize, signal, special, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from d2lvae.losses import PBP_LOSSES, kl_divergence
+from d2lvae.losses import PBP_LOSSES, kl_divergence, sigmoid
 
 BATCH = 250  # pictures that pass the networks at once
 CHUNK = 2**20  # pixels that the log-likelihood decodes at once: 4 MB
@@ -497,14 +497,14 @@ def reconstructed_batch(vae, X, eps):
     mu, log_var = vae.encode(X)
     logits = vae.decode(vae.sample(mu, log_var, eps))
     kl, pbp = kl_divergence(mu, log_var), PBP_LOSSES[vae.pbp_loss](logits, X)
-    X_hat = npx.sigmoid(vae.decode(mu))
-    return [a.asnumpy() for a in (mu, kl, pbp, X_hat, npx.sigmoid(logits))]
+    X_hat = sigmoid(vae.decode(mu))
+    return [a.asnumpy() for a in (mu, kl, pbp, X_hat, sigmoid(logits))]
 
 
 def prior_samples(vae, num, seed=0):
     """Pictures (num, C, H, W) decoded from latents drawn from N(0, 1) by the seed, as NumPy."""
     z = onp.random.default_rng([seed, PRIOR]).standard_normal((num, vae.latents), 'float32')
-    return onp.concatenate([npx.sigmoid(vae.decode(*batch)).asnumpy() for batch in batches(z)])
+    return onp.concatenate([sigmoid(vae.decode(*batch)).asnumpy() for batch in batches(z)])
 
 
 def batches(*arrays):

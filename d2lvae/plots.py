@@ -121,9 +121,10 @@ def curves(statistics, path=None):
 def trade_off(panels, control=None, study=None, path=None):
     """Planes of fidelity and sharpness.
 
-    `panels` maps the name of a measure of fidelity to points, label to (fidelity, sharpness ratio);
-    `control` maps the same names to the noise control's curve, two sequences of the same meaning,
-    and `study` to points of the study, without labels.
+    `panels` maps the name of a measure of fidelity to points, label to (fidelity, sharpness ratio).
+    Both are numbers or, over several seeds, metrics of `summary.json` (see `point`). `control` maps
+    the same names to the noise control's curve, two sequences of the same meaning, and `study` to
+    points of the study, without labels.
     """
     figure, axes = plt.subplots(
         1,
@@ -139,8 +140,7 @@ def trade_off(panels, control=None, study=None, path=None):
         if study is not None:
             axis.plot(*study[xlabel], 'D', mfc='none', color=BLACK, label='study, other faces')
         for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
-            axis.plot(x, y, 'o', color=colour)
-            axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
+            point(axis, label, x, y, colour)
         axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
         axis.set(xlabel=f'{xlabel} (more faithful →)')
         axis.margins(x=0.3, y=0.15)
@@ -153,6 +153,46 @@ def trade_off(panels, control=None, study=None, path=None):
             ncols=2,
             frameon=False,
         )
+    finish(figure, path)
+
+
+def point(axis, label, x, y, colour):
+    """One labelled point, each coordinate a number or a metric `{mean, ci95, values}`.
+
+    Of a metric the seeds are small dots, and with three or more of them the mean has the bars of
+    its 95 % interval; those of two would be wider than any figure.
+    """
+    (x, xs, x_bar), (y, ys, y_bar) = (spread(value) for value in (x, y))
+    axis.errorbar(x, y, xerr=x_bar, yerr=y_bar, fmt='o', color=colour, capsize=2, linewidth=1)
+    if len(xs) == len(ys) > 1:
+        axis.plot(xs, ys, '.', color=colour, markersize=4)
+    axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
+
+
+def spread(value):
+    """(mean, values of the seeds, bar or None) of a number or of a metric."""
+    if not isinstance(value, dict):
+        return value, (), None
+    return value['mean'], value['values'], value['ci95'] if len(value['values']) > 2 else None
+
+
+def against(xlabel, panels, log=False, path=None):
+    """Panels side by side: what changes with one number.
+
+    `panels` maps a title to points, label to (x, y), each a number or a metric as in `point`;
+    `log` makes the x-axis logarithmic.
+    """
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(3.4 * len(panels), 3), squeeze=False, layout='constrained'
+    )
+    for axis, (title, points) in zip(axes[0], panels.items()):
+        for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
+            point(axis, label, x, y, colour)
+        if log:
+            axis.set_xscale('log')
+        axis.set(title=title, xlabel=xlabel)
+        axis.margins(x=0.2, y=0.15)
+        axis.grid(alpha=0.3)
     finish(figure, path)
 
 

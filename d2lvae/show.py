@@ -28,11 +28,15 @@ def metrics_table(summaries, metrics):
     ).T.reindex(columns=list(metrics))
 
 
-def stored(*folders):
-    """Summaries of finished reference runs by name; CourseError if one is absent."""
-    found = {folder.partition('/')[2]: catalogue.summary(folder) for folder in folders}
-    for run, summary in found.items():
+def stored(folders):
+    """Summaries of finished reference runs, whose folders are given by name; by the same names.
+
+    Raises CourseError if one is absent.
+    """
+    found = {name: catalogue.summary(folder) for name, folder in folders.items()}
+    for name, summary in found.items():
         if summary is None:
+            run = folders[name].partition('/')[2]
             raise CourseError(
                 f'results/ holds no run {run}: `python -m d2lvae run {run} --scale '
                 'reference` makes it.'
@@ -62,3 +66,23 @@ def picture(folder, name):
 def parameters(folder):
     """The parameters of a finished reference run, by name."""
     return yaml.safe_load((paths.RESULTS / folder / 'parameters.yaml').read_text())
+
+
+def compared(runs):
+    """A table of named summaries of faces: what is held against what in the plane, and minutes."""
+    shown = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_samples'
+    table = metrics_table(runs, shown.split())
+    table.columns = ['PSNR', 'SSIM', 'sharpness', 'spectrum', 'checkerboard', 'SWD samples']
+    minutes = [run['seconds_total'] / len(run['seeds']) / 60 for run in runs.values()]
+    return table.assign(minutes=minutes).round(3).round({'PSNR': 2, 'minutes': 0})
+
+
+def last_epoch(folders):
+    """The discriminators of finished runs in their last epochs, by the runs' names.
+
+    `push` is the length of the weighted adversarial gradient over that of the PBP loss.
+    """
+    rows = {name: statistics(folder).iloc[-1] for name, folder in folders.items()}
+    table = pd.DataFrame(rows).T.dropna(subset='disc_accuracy')
+    push = table['disc_weight'] * table['grad_norm_adversarial'] / table['grad_norm_pbp']
+    return table[['disc_accuracy', 'adversarial']].assign(push=push).round(2)

@@ -69,16 +69,28 @@ def results_table(kind, folder_of):
     study = catalogue.study()
     rows = []
     for folder, group in study[study['folder'].map(kind_of) == kind].groupby('folder', sort=False):
-        chapters = ', '.join(group['chapter'].unique())
         figures = study_figures(next(group.itertuples()))
-        rows.append([chapters, *result_row(folder, figures, folder_of)])
+        rows.append(
+            [chapters_of(catalogue.entries()[folder]), *result_row(folder, figures, folder_of)]
+        )
         rows += [
-            [chapters, *result_row(name, ['', '', ''], folder_of)]
+            [chapters_of(entry), *result_row(name, ['', '', ''], folder_of)]
             for name, entry in catalogue.entries().items()
             if entry.study_row == folder and name != folder
         ]
     heads = ['ch.', 'run', *STUDY_COLUMNS, *COLUMNS[kind], 'min.', 'state']
     return markdown_table(heads, rows)
+
+
+def chapters_of(entry):
+    """Numbers of the chapters that show an entry: those of its row within its groups.
+
+    The control of several groups has no row in any of them, and is shown with all.
+    """
+    study = catalogue.study()
+    of_groups = study[study['group'].isin(entry.groups)]
+    rows = of_groups[of_groups['folder'] == entry.study_row]
+    return ', '.join((of_groups if rows.empty else rows)['chapter'].unique())
 
 
 def result_row(folder, study, folder_of):
@@ -105,7 +117,8 @@ def gallery():
             folder = entry.experiment.folder
             parts += [
                 f'## {folder}',
-                f'{entry.note.capitalize()}; stands for the row `{entry.study_row}` of the study.',
+                f'{entry.note[0].upper()}{entry.note[1:]}; '
+                f'stands for the row `{entry.study_row}` of the study.',
                 'First ten held-out pictures above their reconstructions:',
                 f'![reconstructions]({folder}/reconstructions.png)',
                 'Samples of the prior:',

@@ -3,15 +3,17 @@
 import math
 import time
 
+import mxnet as mx
 import numpy as onp
 from d2l import mxnet as d2l
-from mxnet import autograd, gluon, np, npx
+from mxnet import autograd, gluon, np
 from tqdm import tqdm
 
 from d2lvae import networks
 from d2lvae.data import jittered
 from d2lvae.errors import CourseError
-from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss
+from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss, sigmoid, summed
+from d2lvae.networks import Graph
 
 SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
@@ -128,8 +130,19 @@ class Trainer(d2l.Trainer):
         self.model = model
         self.vae_optim = adam(model, self.beta1)
         self.disc_optim = disc and adam(disc, self.beta1)
-        self.separate = disc and networks.has_batch_norm(disc)
         self.ratio = None
+        self.compile()
+
+    def compile(self):
+        """The parts of a step as graphs, or small networks would wait for Python."""
+        model, disc = self.model, self.disc
+        self.elbo_terms = Graph(model.elbo_terms, model.encoder, model.decoder)
+        self.kl_and_logits = Graph(model.kl_and_logits, model.encoder, model.decoder)
+        self.pbp_loss, self.norm = Graph(PBP_LOSSES[model.pbp_loss]), Graph(norm)
+        if disc:
+            self.separate = networks.has_batch_norm(disc)
+            self.verdict = Graph(self.judged, disc)
+            self.adversarial_loss = Graph(self.deceived, disc)
 
     def fit(self, model, data, disc=None, store=None):
         """Train, from where `store` left off if it is given; see `experiment.Checkpoint`."""
@@ -156,14 +169,16 @@ class Trainer(d2l.Trainer):
         step_of = self.solo_step if phase == 'solo' else self.combo_step
         self.progress.set_description(f'epoch {self.epoch + 1}/{self.num_epochs} {phase}')
         batches = self.data.shuffled_batches(self.batch_size, self.rng())
+        rngs = [self.rng(step) for step in range(self.num_steps)]
         totals, queue = {}, []
-        for step, X in enumerate(batches):
+        for step, (X, eps, rng) in enumerate(zip(batches, self.latent_noise(rngs), rngs)):
             self.step = self.epoch * self.num_steps + step
             lr = self.lr_at(self.step)
             self.vae_optim.set_learning_rate(lr)
             if self.disc:
                 self.disc_optim.set_learning_rate(lr)
-            queue.append(step_of(*self.noisy(X, self.rng(step))))
+            X, X_in = self.noisy(X, rng)
+            queue.append(step_of(X, eps, X_in))
             if len(queue) == SYNC_EVERY or step == self.num_steps - 1:
                 self.add_up(totals, queue, first_step=step + 1 - len(queue))
                 queue = []
@@ -211,29 +226,34 @@ class Trainer(d2l.Trainer):
         """The generator of an epoch (its order) or of one of its steps."""
         return onp.random.default_rng((self.seed, self.epoch, *step))
 
+    def latent_noise(self, rngs):
+        """The noise of an epoch's latents (steps, N, latents), copied at once: a copy waits for all
+        steps before it.
+        """
+        shape = self.batch_size, self.model.latents
+        return np.array(onp.stack([rng.standard_normal(shape, dtype='float32') for rng in rngs]))
+
     def noisy(self, X, rng):
-        """The pictures of a step, the noise of their latents, and what the encoder sees of them."""
-        eps = np.array(rng.standard_normal((len(X), self.model.latents), dtype='float32'))
+        """The pictures of a step, and what the encoder sees of them."""
         if self.augment and self.epoch < AUGMENTED_PART * self.num_epochs:
             X = jittered(X, self.augment, rng)
         if self.flip:
             X = mirrored(X, rng)
         if not self.binarise_input:
-            return X, eps, X
-        return X, eps, (np.array(rng.random(X.shape, dtype='float32')) < X).astype('float32')
+            return X, X
+        return X, (np.array(rng.random(X.shape, dtype='float32')) < X).astype('float32')
 
     # Steps
 
     def solo_step(self, X, eps, X_in):
         """One update of the VAE alone, and one of the discriminator if it is warming up."""
         with autograd.record():
-            kl, pbp, logits = self.model.elbo_terms(X, eps, X_in)
-            loss = self.kl_weight * kl + pbp
-        loss.backward()
+            kl, pbp, logits = self.elbo_terms(X, eps, X_in)
+        autograd.backward([kl, pbp], [np.full_like(kl, self.kl_weight), np.ones_like(pbp)])
         self.vae_optim.step(len(X))
         terms = {'kl': kl.mean(), 'pbp': pbp.mean()}
         if self.disc and 0 < self.solo_epochs - self.epoch <= self.disc_warmup_epochs:
-            terms |= self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
+            terms |= self.disc_step(X.detach(), sigmoid(logits.detach()))
         return terms
 
     def combo_step(self, X, eps, X_in):
@@ -245,13 +265,11 @@ class Trainer(d2l.Trainer):
         back-propagated (MXNet 1.9.1): each graph gets an alias of its own by `detach`.
         """
         with autograd.record():
-            kl, pbp, logits = self.model.elbo_terms(X, eps, X_in)
-        terms = self.disc_step(X.detach(), npx.sigmoid(logits.detach()))
-        pbp_grad, _ = gradient(lambda y: PBP_LOSSES[self.model.pbp_loss](y, X.detach()), logits)
-        adversarial_grad, adversarial = gradient(
-            lambda y: adversarial_loss(self.disc(npx.sigmoid(y))), logits
-        )
-        norms = norm(pbp_grad), norm(adversarial_grad)
+            kl, logits = self.kl_and_logits(X_in, eps)
+        terms = self.disc_step(X.detach(), sigmoid(logits.detach()))
+        pbp_grad, pbp = gradient(self.pbp_loss, logits, X.detach())
+        adversarial_grad, adversarial = gradient(self.adversarial_loss, logits)
+        norms = self.norm(pbp_grad), self.norm(adversarial_grad)
         disc_weight = self.disc_weight_at(self.step)
         if self.disc_weighting == 'adaptive':
             disc_weight = terms['disc_weight'] = disc_weight * self.smoothed_ratio(*norms)
@@ -285,25 +303,30 @@ class Trainer(d2l.Trainer):
         """One update of the discriminator on real pictures and on detached reconstructions."""
         networks.power_iteration(self.disc)
         with autograd.record():
-            real, fake = self.judge(X, X_hat)
-            disc_real, disc_fake = (part.mean() for part in discriminator_loss(real, fake))
-            loss = disc_real + disc_fake
-        loss.backward()
+            disc_real, disc_fake, accuracy = self.verdict(X, X_hat)
+        autograd.backward([disc_real, disc_fake])
         self.disc_optim.step(1)
-        return {
-            'disc_real': disc_real,
-            'disc_fake': disc_fake,
-            'disc_accuracy': ((real > 0).mean() + (fake <= 0).mean()) / 2,
-        }
+        return {'disc_real': disc_real, 'disc_fake': disc_fake, 'disc_accuracy': accuracy}
 
-    def judge(self, X, X_hat):
+    def judge(self, X, X_hat, F=mx):
         """The discriminator's logits of real and of fake pictures, in one pass if it can be.
 
         With batch norm it can't: each picture's logit would depend on the other kind's statistics.
         """
         if self.separate:
             return self.disc(X), self.disc(X_hat)
-        return np.split(self.disc(np.concatenate([X, X_hat])), [len(X)])
+        return F.np.split(self.disc(F.np.concatenate([X, X_hat])), [self.batch_size])
+
+    def judged(self, X, X_hat, F=mx):
+        """The two parts of the discriminator's loss, and how often it is right: means."""
+        real, fake = self.judge(X, X_hat, F)
+        disc_real, disc_fake = discriminator_loss(real, fake, F)
+        accuracy = (F.np.mean(real > 0) + F.np.mean(fake <= 0)) / 2
+        return F.np.mean(disc_real), F.np.mean(disc_fake), accuracy
+
+    def deceived(self, logits, F=mx):
+        """The adversarial loss (N,) of the decoder's logits."""
+        return adversarial_loss(self.disc(sigmoid(logits, F)), F)
 
 
 def mirrored(X, rng):
@@ -322,18 +345,19 @@ def adam(net, beta1=0.9):
     return gluon.Trainer(parameters, 'adam', {'beta1': beta1}, kvstore=None)
 
 
-def gradient(loss, logits):
+def gradient(loss, logits, *others):
     """Gradient of a loss (N,) with respect to the logits alone, and the loss.
 
-    The cut keeps the networks' own parameters out of it: no gradient reaches them.
+    The loss may take other arrays after them. The cut keeps the networks' own parameters out of it:
+    no gradient reaches them.
     """
     y = logits.detach()
     y.attach_grad()
     with autograd.record():
-        value = loss(y)
+        value = loss(y, *others)
     return autograd.grad([value], [y])[0].as_np_ndarray(), value
 
 
-def norm(gradient):
+def norm(gradient, F=mx):
     """Euclidean norm of each picture's gradient, mean over the batch."""
-    return np.sqrt((gradient**2).reshape(len(gradient), -1).sum(axis=1)).mean()
+    return F.np.mean(F.np.sqrt(summed(F.np.square(gradient), F)))

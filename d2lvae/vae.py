@@ -3,10 +3,10 @@
 import mxnet as mx
 import numpy as onp
 from d2l import mxnet as d2l
-from mxnet import init, np, npx
+from mxnet import init
 
 from d2lvae import networks
-from d2lvae.losses import PBP_LOSSES, kl_divergence
+from d2lvae.losses import PBP_LOSSES, kl_divergence, sigmoid
 
 
 class VAE(d2l.Module):
@@ -31,9 +31,9 @@ class VAE(d2l.Module):
         """The posterior's mean and log-variance, each (N, latents)."""
         return self.encoder(X)
 
-    def sample(self, mu, log_var, eps):
+    def sample(self, mu, log_var, eps, F=mx):
         r"""$z = \mu + \sigma \epsilon$ for given noise: the reparameterisation (section 2.4)."""
-        return mu + np.exp(0.5 * log_var) * eps
+        return mu + F.np.exp(0.5 * log_var) * eps
 
     def decode(self, z):
         """Logits (N, C, H, W); the picture is their sigmoid."""
@@ -43,7 +43,12 @@ class VAE(d2l.Module):
         """Logits of a reconstruction from one sampled z."""
         return self.decode(self.sample(*self.encode(X), eps))
 
-    def elbo_terms(self, X, eps, X_in=None):
+    def kl_and_logits(self, X_in, eps, F=mx):
+        """The KL divergence (N,), and the logits (N, C, H, W) of one sampled reconstruction."""
+        mu, log_var = self.encode(X_in)
+        return kl_divergence(mu, log_var, F), self.decode(self.sample(mu, log_var, eps, F))
+
+    def elbo_terms(self, X, eps, X_in=None, F=mx):
         r"""The two terms of the negative ELBO, (kl, pbp), each (N,), and the logits.
 
         $$-\mathrm{ELBO} = D_{KL}(q(z|x) \| p(z)) + E_{q(z|x)}[-\log p(x|z)]$$
@@ -51,17 +56,16 @@ class VAE(d2l.Module):
         Kingma and Welling 2014, equation 3, with one z for each picture. `X_in` is what the
         encoder sees instead of `X`, if its input is noisy (Im et al. 2017).
         """
-        mu, log_var = self.encode(X if X_in is None else X_in)
-        logits = self.decode(self.sample(mu, log_var, eps))
-        return kl_divergence(mu, log_var), PBP_LOSSES[self.pbp_loss](logits, X), logits
+        kl, logits = self.kl_and_logits(X if X_in is None else X_in, eps, F)
+        return kl, PBP_LOSSES[self.pbp_loss](logits, X, F), logits
 
     def reconstruct(self, X):
         """Pictures decoded from the posterior's mean."""
-        return npx.sigmoid(self.decode(self.encode(X)[0]))
+        return sigmoid(self.decode(self.encode(X)[0]))
 
     def generate(self, z):
         """Pictures decoded from latents (N, latents)."""
-        return npx.sigmoid(self.decode(z))
+        return sigmoid(self.decode(z))
 
 
 def dense_vae(shape, latents=5, hidden_layers=3, hidden_nodes=400, pbp_loss='bce'):

@@ -2,7 +2,7 @@
 
 import numpy as onp
 import pytest
-from mxnet import autograd, np, npx
+from mxnet import autograd, np
 from test_resume import trained as outcome
 from test_training import batch, changed, reconstruction, several_pairs, statistics
 from tiny import (
@@ -19,7 +19,7 @@ from tiny import (
 
 from d2lvae import networks
 from d2lvae.feature_matching import FeatureMatchingTrainer
-from d2lvae.losses import PBP_LOSSES, adversarial_loss, feature_loss, kl_divergence
+from d2lvae.losses import PBP_LOSSES, adversarial_loss, feature_loss, kl_divergence, sigmoid
 from d2lvae.vae import initialize
 
 
@@ -120,7 +120,7 @@ def test_samples_of_the_prior_are_judged_beside_the_reconstructions(pair):
     trainer, seen = bound(pair), []
     inputs = batch(trainer)
     with autograd.train_mode():
-        expected = npx.sigmoid(decoded(trainer, *inputs)[1]).asnumpy()
+        expected = sigmoid(decoded(trainer, *inputs)[1]).asnumpy()
     disc_step = trainer.disc_step
     trainer.disc_step = lambda X, X_hat: seen.append(X_hat.asnumpy()) or disc_step(X, X_hat)
     trainer.combo_step(*inputs)
@@ -155,15 +155,15 @@ def test_a_step_has_the_gradients_of_its_two_losses(pair, pbp_weight):
         by_hand = bound(pair, **options)
         X, n = inputs[0].copy(), len(inputs[0])
         with autograd.train_mode():
-            X_hat = npx.sigmoid(decoded(by_hand, *inputs)[1])
+            X_hat = sigmoid(decoded(by_hand, *inputs)[1])
         by_hand.disc_step(X, X_hat)
         with autograd.train_mode():
             wanted = by_hand.features(X)
         with autograd.record():
             kl, logits = decoded(by_hand, X.copy(), inputs[1].copy(), inputs[2].copy())
-            likeness = feature_loss(by_hand.features(npx.sigmoid(logits[:n])), wanted)
+            likeness = feature_loss(by_hand.features(sigmoid(logits[:n])), wanted)
             pbp = PBP_LOSSES['bce'](logits[:n], X.copy())
-            adversarial = adversarial_loss(by_hand.disc(npx.sigmoid(logits)))
+            adversarial = adversarial_loss(by_hand.disc(sigmoid(logits)))
             loss = (0.3 * kl + 2.0 * likeness + pbp_weight * pbp).sum()
             loss = loss + disc_weight * adversarial.sum()
         loss.backward()

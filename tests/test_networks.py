@@ -164,9 +164,20 @@ def test_deep_networks_have_a_convolution_more_on_every_scale():
     assert shapes(disc)[1:-1:2] == more[:3]
 
 
-def test_the_studys_discriminator_has_three_scales_and_a_convolution_that_sees_all():
+def test_the_studys_discriminator_has_three_scales_and_a_logit_that_sees_all():
     net = initialize(networks.ConvDisc((3, 64, 64), 32), seed=0)
-    assert shapes(net) == [(32, 3, 4, 4), (64, 32, 4, 4), (128, 64, 4, 4), (1, 128, 8, 8)]
+    assert shapes(net) == [(32, 3, 4, 4), (64, 32, 4, 4), (128, 64, 4, 4), (1, 128 * 8 * 8)]
+
+
+@pytest.mark.parametrize('channels', [3, 16])
+def test_the_mean_of_every_2x2_pixels(channels):
+    net, X = (
+        networks.Mean2x2(channels),
+        onp.random.default_rng(0).random((2, channels, 5, 7), 'float32'),
+    )
+    net.hybridize()
+    expected = sliding_window_view(X, (2, 2), axis=(2, 3)).mean(axis=(4, 5))
+    assert net(np.array(X)).asnumpy() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_resnet_is_resnet_18_with_one_logit():
@@ -440,15 +451,15 @@ def test_an_evaluation_changes_nothing_and_a_training_pass_the_statistics_alone(
 
 
 def test_discriminators_have_batch_norm_from_the_second_convolution_on():
-    for deep, convolutions in ((False, 4), (True, 7)):
+    for deep, convolutions in ((False, 3), (True, 6)):
         net = networks.ConvDisc(FACE, 2, 'batch', deep)
         kinds = [type(layer).__name__ for layer in net.net]
         follow = {}
         for layer, after in zip(kinds, kinds[1:]):
             follow.setdefault(layer, []).append(after)
-        assert follow['Conv2D'] == ['LeakyReLU', *['BatchNorm'] * (convolutions - 2)]
-        assert follow['BatchNorm'] == ['LeakyReLU'] * (convolutions - 2)
-        assert kinds[-1] == 'Conv2D'
+        assert follow['Conv2D'] == ['LeakyReLU', *['BatchNorm'] * (convolutions - 1)]
+        assert follow['BatchNorm'] == ['LeakyReLU'] * (convolutions - 1)
+        assert kinds[-1] == 'Dense'
 
 
 # Spectral norm

@@ -109,7 +109,7 @@ def swallowed(net):
     """Names of the biases that batch norm takes away again: their gradient is only rounding."""
     layers = []
     net.apply(lambda block: None if block._children else layers.append(block))
-    layers = [layer for layer in layers if not isinstance(layer, nn.AvgPool2D)]
+    layers = [layer for layer in layers if not isinstance(layer, networks.Mean2x2)]
     before = [a for a, b in zip(layers, layers[1:]) if isinstance(b, nn.BatchNorm)]
     found = [a.bias for a in before if isinstance(a, nn.Conv2D | nn.Conv2DTranspose)]
     return {n for n, p in trainable(net).items() if any(p is bias for bias in found)}

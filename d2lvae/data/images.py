@@ -48,9 +48,9 @@ class ImageData(d2l.DataModule):
 
         `rng` is a `numpy.random.Generator`; the same generator gives the same order.
         """
-        order = rng.permutation(len(self.train_images)).astype('int32')
+        order = np.array(rng.permutation(len(self.train_images)).astype('int32'))
         for i in range(0, len(order) - batch_size + 1, batch_size):
-            yield to_float(np.take(self._train, np.array(order[i : i + batch_size]), axis=0))
+            yield to_float(np.take(self._train, order[i : i + batch_size], axis=0))
 
 
 def to_float(images):
