@@ -191,7 +191,7 @@ def against(xlabel, panels, log=False, path=None):
         if log:
             axis.set_xscale('log')
         axis.set(title=title, xlabel=xlabel)
-        axis.margins(x=0.2, y=0.15)
+        axis.margins(x=0.4, y=0.15)  # for the labels to the right of the points
         axis.grid(alpha=0.3)
     finish(figure, path)
 

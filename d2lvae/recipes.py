@@ -13,6 +13,7 @@ def recipes():
         *disc_weight_recipes(),
         *pbp_weight_recipes(),
         ramped_switch(),
+        *schedules_at_50(),
     )
 
 
@@ -163,6 +164,18 @@ def pbp_weight_recipes():
         )
         for weight in (1.2, 0.8, 0.5)
     ]
+
+
+def schedules_at_50():
+    """The study's schedules with a disc weight of 50: at 10 the discriminator always wins here."""
+    for solo_epochs in (5, 10, 15):
+        combo_epochs = 20 - solo_epochs
+        yield ours(
+            f'ConvVAE_ResNet_on_anime/512_32_{solo_epochs}0+{combo_epochs}0_10_1',
+            'disc weight 50, with which the discriminator does not always win',
+            run=f'512_32_{solo_epochs}+{combo_epochs}_50_1',
+            disc_weight=50.0,
+        )
 
 
 def ramped_switch():

@@ -212,11 +212,13 @@ def cpu_name():
 
 
 def verdict(greater, smaller, metric):
-    """Whether a metric is greater in one summary than in another.
+    """Whether a metric is greater in one summary than in another; either may be None.
 
     'holds', 'does not hold', or 'cannot be told yet', by the 95 % interval of the mean difference
     over the seeds that both have, of which there must be three.
     """
+    if not (greater and smaller):
+        return 'cannot be told yet'
     by_seed = [dict(zip(s['seeds'], s['metrics'][metric]['values'])) for s in (greater, smaller)]
     seeds = by_seed[0].keys() & by_seed[1].keys()
     if len(seeds) < 3:

@@ -89,6 +89,14 @@ VARIED_BY_US = {  # our recipes beside those rows: row, groups, and what differs
         ('solo_combo',),
         {'disc_warmup_epochs': 2, 'disc_ramp_epochs': 2.0},
     ),
+    **{
+        f'{OURS}512_32_{solo}+{20 - solo}_50_1': (
+            f'{THEIRS}512_32_{10 * solo}+{200 - 10 * solo}_10_1',
+            ('solo_combo',),
+            {'disc_weight': 50.0},
+        )
+        for solo in (5, 10, 15)
+    },
 }
 
 

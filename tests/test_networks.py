@@ -573,3 +573,25 @@ def test_a_picture_of_data_passes_every_network_that_takes_pictures():
         net, X = made(name)
         X = np.array(to_float(pictures(4, X.shape[1:])))
         assert onp.isfinite(output(net, X)).all()
+
+
+# Graphs
+
+
+def test_a_graph_says_what_its_function_says_and_has_the_same_gradients():
+    net = nn.Dense(3, in_units=4)
+    initialize(net, seed=0)
+
+    def loss(X, Y, F=mx):
+        return F.np.square(net(X) - Y).sum(axis=1), F.np.mean(X > 0)
+
+    X, Y = np.array([[1.0, -2, 3, 4], [5, 6, -7, 8]]), np.ones((2, 3))
+    found = []
+    for call in (loss, networks.Graph(loss, net)):
+        with autograd.record():
+            values, share = call(X, Y)
+        values.backward()
+        found.append([a.asnumpy().copy() for a in (values, share, net.weight.grad())])
+    for plain, graph in zip(*found):
+        assert graph == pytest.approx(plain)
+    assert found[1][1] == 0.75 and abs(found[1][2]).max() > 0

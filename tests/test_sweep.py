@@ -145,9 +145,12 @@ VARIED = {  # a row of the study, then our recipes for it; the plain VAE first
         '512_32_20_train3200',
         '512_32_20_10_1',
         '512_32_5+15_10_1',
+        '512_32_5+15_50_1',
         '512_32_10+10_10_1',
         '512_32_10+10_10_1_warmup2_ramp2',
+        '512_32_10+10_50_1',
         '512_32_15+5_10_1',
+        '512_32_15+5_50_1',
     ],
 }
 
@@ -170,7 +173,7 @@ def test_the_12_runs_of_weights_and_of_timing_are_run_once_over_all_their_sweeps
     rows = set(rows[rows['group'].isin(VARIED)]['folder'])
     assert len(rows) == 12
     assert {run.study_row for run in runs if run.control} == rows
-    assert len({run.experiment.folder for run in runs}) == 12 + 7
+    assert len({run.experiment.folder for run in runs}) == 12 + 10
 
 
 @every_group

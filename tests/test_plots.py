@@ -1,0 +1,52 @@
+"""Figures over several seeds: what is drawn of a metric."""
+
+import matplotlib.pyplot as plt
+import pytest
+from PIL import Image
+
+from d2lvae import plots
+from d2lvae.metrics import mean_ci95
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are finished, still open."""
+    figures = []
+    monkeypatch.setattr(plots, 'finish', lambda figure, path=None: figures.append(figure))
+    yield figures
+    plt.close('all')
+
+
+def bars(axis):
+    return [bar for container in axis.containers for bar in container[2]]
+
+
+def test_a_metric_of_three_seeds_is_a_mean_with_bars_and_a_dot_for_each_seed(drawn):
+    x, y = mean_ci95([1.0, 2.0, 3.0]), mean_ci95([5.0, 5.5, 6.0])
+    plots.trade_off({'PSNR': {'a': (x, y)}})
+    [axis] = drawn[0].axes
+    assert len(bars(axis)) == 2
+    [dots] = [line for line in axis.lines if line.get_marker() == '.']
+    assert dots.get_xydata().tolist() == [[1.0, 5.0], [2.0, 5.5], [3.0, 6.0]]
+    [low, high] = bars(axis)[0].get_segments()[0][:, 0]
+    assert (low, high) == pytest.approx((2 - x['ci95'], 2 + x['ci95']))
+
+
+def test_two_seeds_have_dots_and_no_bars_and_a_number_has_neither(drawn):
+    plots.trade_off({'PSNR': {'two': (mean_ci95([1.0, 2.0]), mean_ci95([5.0, 6.0]))}})
+    plots.trade_off({'PSNR': {'number': (1.0, 5.0)}})
+    assert [bars(figure.axes[0]) for figure in drawn] == [[], []]
+    dots = [[line.get_marker() for line in figure.axes[0].lines].count('.') for figure in drawn]
+    assert dots == [1, 0]
+
+
+def test_a_panel_for_each_title_against_one_number(drawn):
+    plots.against('push', {'PSNR': {'a': (0.1, 20.0)}, 'KL': {'a': (0.1, 30.0)}}, log=True)
+    assert [axis.get_title() for axis in drawn[0].axes] == ['PSNR', 'KL']
+    assert {axis.get_xscale() for axis in drawn[0].axes} == {'log'}
+    assert {axis.get_xlabel() for axis in drawn[0].axes} == {'push'}
+
+
+def test_a_figure_is_written_as_png(tmp_path):
+    plots.against('push', {'PSNR': {'a': (0.1, 20.0)}}, path=tmp_path / 'figure.png')
+    assert Image.open(tmp_path / 'figure.png').format == 'PNG'
