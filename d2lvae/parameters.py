@@ -5,7 +5,7 @@ import ast
 import pydantic
 
 from d2lvae.errors import CourseError
-from d2lvae.experiment import sentence
+from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, Experiment, sentence
 
 INJECTED = '# Parameters'  # the first line of the cell that papermill adds
 
@@ -15,19 +15,21 @@ def checked(namespace):
 
     `namespace` is the notebook's `globals()`. Its parameters cell declares each one with a type,
     `num_epochs: int = 2`; papermill adds a cell that overrides some, and only warns of a name that
-    nobody declared.
+    nobody declared. Of those the parameters of an `Experiment` are taken too, which checks them.
 
     Raises
     ------
     CourseError
-        If a name was injected that is not declared, or a value has another type than declared.
+        If a name was injected that is none of these, or a value has another type than declared.
     """
-    declared = namespace['__annotations__']
+    declared, others = namespace['__annotations__'], {}
     for name in injected_names(namespace.get('In', [])):
-        if name not in declared:
+        if name not in known(declared):
             raise CourseError(
-                f'Unknown parameter {name}: this chapter knows {", ".join(declared)}.'
+                f'Unknown parameter {name}: this chapter knows {", ".join(known(declared))}.'
             )
+        if name not in declared:
+            others[name] = namespace[name]
     model = pydantic.create_model(
         'Parameters',
         __config__={'strict': True},
@@ -38,7 +40,17 @@ def checked(namespace):
         model(**values)
     except pydantic.ValidationError as e:
         raise CourseError(sentence(e.errors()[0])) from None
-    return values
+    return values | others
+
+
+def known(declared):
+    """Names that a chapter takes: those that it declares, then the others of an `Experiment`.
+
+    Where there is no discriminator, nothing that is about one.
+    """
+    of_no_use = () if 'discriminator' in declared else COMBO_ONLY
+    fields = [n for n in Experiment.model_fields if n not in (*NOT_PARAMETERS, *of_no_use)]
+    return list(dict.fromkeys([*declared, *fields]))
 
 
 def with_epochs(parameters):

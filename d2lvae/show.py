@@ -9,7 +9,7 @@ import PIL.Image
 import yaml
 from IPython.display import Image, Markdown
 
-from d2lvae import catalogue, paths
+from d2lvae import catalogue, paths, results
 from d2lvae.errors import CourseError
 
 
@@ -45,7 +45,10 @@ def stored(folders):
 
 
 def statistics(folder):
-    """Every loss term of a finished reference run by epoch, from 0; means over its seeds."""
+    """Every loss term of a finished run by epoch, from 0; means over its seeds.
+
+    `folder` is one of `results/`, or a path.
+    """
     rows = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
     return rows.groupby('epoch').mean(numeric_only=True)
 
@@ -80,9 +83,33 @@ def compared(runs):
 def last_epoch(folders):
     """The discriminators of finished runs in their last epochs, by the runs' names.
 
-    `push` is the length of the weighted adversarial gradient over that of the PBP loss.
+    `push` is the length of the weighted adversarial gradient over that of the weighted PBP loss.
     """
     rows = {name: statistics(folder).iloc[-1] for name, folder in folders.items()}
     table = pd.DataFrame(rows).T.dropna(subset='disc_accuracy')
-    push = table['disc_weight'] * table['grad_norm_adversarial'] / table['grad_norm_pbp']
-    return table[['disc_accuracy', 'adversarial']].assign(push=push).round(2)
+    adversarial, pbp = (
+        table[f'{loss}_weight'] * table[f'grad_norm_{norm}']
+        for loss, norm in (('disc', 'adversarial'), ('pbp', 'pbp'))
+    )
+    return table[['disc_accuracy', 'adversarial']].assign(push=adversarial / pbp).round(2)
+
+
+def seconds(folder):
+    """Of a finished run: of one seed in all, and of a solo and of a combo epoch, the medians."""
+    rows = pd.read_csv(paths.RESULTS / folder / 'timing.csv')
+    per_epoch = rows.groupby('phase')['seconds'].median()
+    total = rows['seconds'].sum() / rows['seed'].nunique()
+    return pd.Series({'seconds': total, **per_epoch}, index=['seconds', 'solo', 'combo'])
+
+
+def claims(texts, found):
+    """A table of claims: text to (name of a run, name of another, metric that is greater in it).
+
+    `found` has the runs' summaries by name, None for those that are still to come.
+    """
+    rows = {}
+    for text, (greater, smaller, metric) in texts.items():
+        runs = found[greater], found[smaller]
+        seeds = ' and '.join(str(len(run['seeds']) if run else 0) for run in runs)
+        rows[text] = {'told': results.verdict(*runs, metric), 'seeds': seeds}
+    return pd.DataFrame(rows).T

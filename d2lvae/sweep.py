@@ -245,7 +245,7 @@ def write_down(folder, summaries):
     table = tables.markdown_table(['run', 'seeds', *columns], rows)
     files.write_whole(folder / 'table.md', f'{table}\n'.encode())
     points = {
-        label: [s['metrics'][name]['mean'] for name in ('psnr', 'sharpness_ratio')]
+        label: [s['metrics'][name] for name in ('psnr', 'sharpness_ratio')]
         for label, s in summaries.items()
     }
     plots.trade_off({'PSNR in dB': points}, path=folder / 'plane.png')

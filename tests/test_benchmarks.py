@@ -552,3 +552,19 @@ def test_the_readme_shows_the_committed_table(committed):
     table, more = committed
     assert markdown_table(report.HEADS, map(report.line, table)) in readme
     assert f'PyTorch {more["circumstances"]["versions"]["torch"]}' in readme
+
+
+def test_both_sides_have_a_thread_for_each_core_and_our_dense_networks_an_operator():
+    found = {
+        (name, key): run.threads(command)
+        for name, (_, commands) in run.series('other/python').items()
+        for key, command in commands.items()
+    }
+    side_by_side = {'OMP_NUM_THREADS': '1', 'MXNET_CPU_WORKER_NTHREADS': str(run.THREADS)}
+    shared = {'OMP_NUM_THREADS': str(run.THREADS)}
+    for (name, key), threads in found.items():
+        dense = name.startswith('Dense') and key == 'ours'
+        assert threads == (side_by_side if dense else shared)
+    assert ('DenseVAE solo', 'ours') in found and run.threads(
+        ['python', 'ours_losses.py']
+    ) == shared

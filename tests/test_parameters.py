@@ -54,6 +54,25 @@ def test_an_injected_name_that_nobody_declared_is_refused():
     assert all(name in sentence for name in DECLARED)
 
 
+def test_an_undeclared_parameter_of_an_experiment_is_taken():
+    cell = '# Parameters\nflip = True\nnum_epochs = 5\n'
+    values = checked(notebook([cell], flip=True, num_epochs=5))
+    assert (values['flip'], values['num_epochs']) == (True, 5)
+
+
+def test_what_is_about_a_discriminator_is_refused_where_there_is_none():
+    cell = '# Parameters\ndisc_weight = 2.0\n'
+    assert 'Unknown parameter disc_weight' in refused(notebook([cell], disc_weight=2.0))
+    with_disc = notebook([cell], disc_weight=2.0, discriminator='ConvDisc')
+    with_disc['__annotations__'] = DECLARED | {'discriminator': str}
+    assert checked(with_disc)['disc_weight'] == 2.0
+
+
+@pytest.mark.parametrize('name', ['run', 'scale'])
+def test_the_name_and_the_scale_of_a_run_are_no_parameters_of_a_chapter(name):
+    assert f'Unknown parameter {name}' in refused(notebook([f'# Parameters\n{name} = "x"\n']))
+
+
 def test_names_that_other_cells_assign_are_no_parameters():
     assert checked(notebook(['epochs = 5', 'X = 1\n# Parameters\nY = 2']))['num_epochs'] == 2
 

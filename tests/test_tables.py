@@ -107,6 +107,19 @@ def test_a_row_of_several_groups_stands_once_with_all_its_chapters(root):
     assert row['loss (study)'] == '6829.6' and row['PSNR'] == ''
 
 
+@pytest.mark.parametrize(
+    'run, chapters',
+    [
+        ('512_32_20_adaptive_1', '04'),  # of the baseline's row, which chapter 05 has too
+        ('512_32_10+10_10_1_warmup2_ramp2', '05'),
+        ('512_32_20_train3200', '04, 05'),  # the control of their groups, without a row in them
+        ('5_3_400_bce_150_jitter0.4_binarised_cosine', '01'),
+    ],
+)
+def test_a_recipe_stands_in_the_chapters_of_its_groups(run, chapters):
+    assert tables.chapters_of(catalogue.find(run)) == chapters
+
+
 both = pytest.mark.parametrize('kind', ['Digits', 'Faces'])
 
 
