@@ -17,5 +17,5 @@ with warnings.catch_warnings():
         npx.set_np()
         np.zeros(1).wait_to_read()  # starts the engine's threads, which keep the flushing mode
 
-__version__ = '1.0.0'
+__version__ = '1.1.0'
 __all__ = ['CourseError']

@@ -126,7 +126,7 @@ def publish(experiment, data, control=None, study_row=None):
     parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
     vae, disc = experiment.load(min(seeds), data.shape)
     with files.locked(experiment.work, f'The result of {experiment.folder}'):
-        seeds, statistics = with_earlier(folder, experiment, seeds, statistics)
+        seeds, statistics, earlier = with_earlier(folder, experiment, seeds, statistics)
         summary = {
             'run': experiment.folder,
             'study_row': study_row,
@@ -141,6 +141,7 @@ def publish(experiment, data, control=None, study_row=None):
             },
             **circumstances(),
             'seconds_total': float(statistics['seconds'].sum()),
+            **seconds_per_epoch(statistics, earlier),
             'parameters_vae': num_parameters(vae),
             'parameters_disc': num_parameters(disc) if disc else None,
             'metrics': {
@@ -159,11 +160,14 @@ def publish(experiment, data, control=None, study_row=None):
 
 
 def with_earlier(folder, experiment, seeds, statistics):
-    """Add the seeds that an earlier result of the same parameters holds and this machine lacks."""
+    """Add the seeds that an earlier result of the same parameters holds and this machine lacks.
+
+    Returns the seeds, the statistics and the earlier summary, {} if there is none.
+    """
     files.recover(folder)
     stored = folder / 'parameters.yaml'
     if not stored.is_file() or not experiment.is_stored_in(stored):
-        return seeds, statistics
+        return seeds, statistics, {}
     summary = load_summary(folder)
     read = {
         name: pd.read_csv(folder / f'{name}.csv', float_precision='round_trip')
@@ -177,7 +181,21 @@ def with_earlier(folder, experiment, seeds, statistics):
                 seed: {name: m['values'][i] for name, m in summary['metrics'].items()},
             }
             statistics = pd.concat([statistics, earlier[earlier['seed'] == seed]])
-    return dict(sorted(seeds.items())), statistics.sort_values(['seed', 'epoch'])
+    return dict(sorted(seeds.items())), statistics.sort_values(['seed', 'epoch']), summary
+
+
+def seconds_per_epoch(statistics, earlier):
+    """Medians of the epochs in which this machine did nothing else, or those known before."""
+    found = {}
+    for phase in ('solo', 'combo'):
+        name = f'seconds_per_{phase}_epoch'
+        rows = statistics.reindex(columns=['phase', 'alone', 'seconds'])
+        alone = rows[(rows['phase'] == phase) & rows['alone'].eq(True)]['seconds']
+        if len(alone):
+            found[name] = float(alone.median())
+        elif name in earlier:
+            found[name] = earlier[name]
+    return found
 
 
 def draw(folder, vae, data, statistics):

@@ -1,7 +1,6 @@
 """The trainer: solo epochs (the VAE alone), then combo epochs (VAE and discriminator)."""
 
 import math
-import time
 
 import mxnet as mx
 import numpy as onp
@@ -10,6 +9,7 @@ from mxnet import autograd, gluon, np
 from tqdm import tqdm
 
 from d2lvae import networks
+from d2lvae.clock import Clock
 from d2lvae.data import jittered
 from d2lvae.errors import CourseError
 from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss, sigmoid, summed
@@ -165,7 +165,7 @@ class Trainer(d2l.Trainer):
 
     def fit_epoch(self):
         """One pass over the training pictures; its row of means for the statistics."""
-        started, phase = time.perf_counter(), self.phase(self.epoch)
+        clock, phase = Clock(), self.phase(self.epoch)
         step_of = self.solo_step if phase == 'solo' else self.combo_step
         self.progress.set_description(f'epoch {self.epoch + 1}/{self.num_epochs} {phase}')
         batches = self.data.shuffled_batches(self.batch_size, self.rng())
@@ -183,6 +183,7 @@ class Trainer(d2l.Trainer):
                 self.add_up(totals, queue, first_step=step + 1 - len(queue))
                 queue = []
         row = {name: total / self.num_steps for name, total in totals.items()}
+        seconds, alone = clock.read()
         return {
             'epoch': self.epoch,
             'phase': phase,
@@ -191,7 +192,8 @@ class Trainer(d2l.Trainer):
             **row,
             **({} if self.ratio is None else {'ratio': self.ratio.item()}),
             'lr': lr,
-            'seconds': time.perf_counter() - started,
+            'seconds': seconds,
+            'alone': alone,
         }
 
     def mean(self, value_at):

@@ -93,6 +93,7 @@ def written(tmp_path_factory):
     runs = tmp_path_factory.mktemp('runs')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, 'RUNS', runs)
+        patch.setattr('d2lvae.clock.OTHERS', -1.0)  # whatever the machine does, it is not alone
         summaries = {
             'solo': results.run(solo(), seeds=(0, 1)),
             'combo': results.run(combo(), seeds=(0, 1), control=solo(), study_row=ROW),
@@ -214,6 +215,31 @@ def test_the_summary_says_on_which_machine_with_which_versions(written, kind):
     assert summary['versions']['mxnet'] == '1.9.1'
     assert summary['versions']['d2lvae'] == d2lvae.__version__
     assert f'{os.cpu_count()} cores' in summary['machine']
+
+
+def epochs(*rows):
+    return pd.DataFrame(rows, columns=['phase', 'alone', 'seconds'])
+
+
+def test_seconds_of_an_epoch_are_the_median_of_those_measured_alone():
+    rows = [('solo', True, 2.0), ('solo', True, 3.0), ('solo', True, 9.0), ('solo', False, 90.0)]
+    found = results.seconds_per_epoch(epochs(*rows, ('combo', False, 5.0)), {})
+    assert found == {'seconds_per_solo_epoch': 3.0}
+
+
+def test_seconds_of_an_epoch_that_were_known_stay_until_they_are_measured_again():
+    earlier = {'seconds_per_solo_epoch': 4.0, 'seconds_per_combo_epoch': 8.0, 'seeds': [0]}
+    found = results.seconds_per_epoch(epochs(('solo', True, 2.0), ('combo', None, 5.0)), earlier)
+    assert found == {'seconds_per_solo_epoch': 2.0, 'seconds_per_combo_epoch': 8.0}
+
+
+def test_seconds_measured_alone_are_in_the_summary(runs, written, no_training):
+    path = combo().work / 'seed_1' / 'checkpoint' / 'epochs.csv'
+    rows = pd.read_csv(path, float_precision='round_trip')
+    rows.assign(alone=rows['phase'] == 'combo', seconds=[1.0, 2.0, 5.0, 8.0]).to_csv(path, index=0)
+    summary = results.run(combo(), seeds=(0, 1), control=solo(), study_row=ROW)
+    assert summary['seconds_per_combo_epoch'] == 6.5
+    assert 'seconds_per_solo_epoch' not in summary
 
 
 @both
