@@ -11,6 +11,7 @@ from IPython.display import Image, Markdown
 
 from d2lvae import catalogue, paths, results
 from d2lvae.errors import CourseError
+from d2lvae.metrics import mean_ci95
 
 
 def source(thing):
@@ -42,6 +43,13 @@ def stored(folders):
                 'reference` makes it.'
             )
     return found
+
+
+def finished(folders):
+    """Those of some named folders that hold a finished reference run; says which do not."""
+    there = {name: folder for name, folder in folders.items() if catalogue.summary(folder)}
+    print('to run:', ', '.join(name for name in folders if name not in there) or 'nothing')
+    return there
 
 
 def statistics(folder):
@@ -80,18 +88,41 @@ def compared(runs):
     return table.assign(minutes=minutes).round(3).round({'PSNR': 2, 'minutes': 0})
 
 
-def last_epoch(folders):
-    """The discriminators of finished runs in their last epochs, by the runs' names.
+def last_epochs(folder):
+    """Every loss term of a finished run in its last epoch, a row for each seed, and the push.
 
     `push` is the length of the weighted adversarial gradient over that of the weighted PBP loss.
     """
-    rows = {name: statistics(folder).iloc[-1] for name, folder in folders.items()}
-    table = pd.DataFrame(rows).T.dropna(subset='disc_accuracy')
+    rows = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
+    rows = rows[rows['epoch'] == rows['epoch'].max()]
     adversarial, pbp = (
-        table[f'{loss}_weight'] * table[f'grad_norm_{norm}']
+        rows[f'{loss}_weight'] * rows[f'grad_norm_{norm}']
         for loss, norm in (('disc', 'adversarial'), ('pbp', 'pbp'))
     )
-    return table[['disc_accuracy', 'adversarial']].assign(push=adversarial / pbp).round(2)
+    return rows.assign(push=adversarial / pbp)
+
+
+def last_epoch(folders):
+    """The discriminators of finished runs in their last epochs, by the runs' names; means."""
+    columns = ['disc_accuracy', 'adversarial', 'push']
+    rows = {name: last_epochs(folder)[columns].mean() for name, folder in folders.items()}
+    return pd.DataFrame(rows).T.dropna(subset='disc_accuracy').round(2)
+
+
+def against_weight(folders, terms):
+    """What `plots.against` draws of loss terms, column to title, against the disc weight.
+
+    All in the last epoch of finished runs, `folders` by the runs' names; metrics as in
+    `summary.json`.
+    """
+    rows = {name: last_epochs(folder) for name, folder in folders.items()}
+    return {
+        title: {
+            name: (seeds['disc_weight'].mean(), mean_ci95(seeds[term].tolist()))
+            for name, seeds in rows.items()
+        }
+        for term, title in terms.items()
+    }
 
 
 def seconds(folder):
