@@ -23,6 +23,7 @@ BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
 )
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 LINES = ('-', '--', '-.', ':')
+LABEL_SIZE = (0.08, 0.06)  # of a label of a few letters, as shares of an axis
 
 
 def finish(figure, path=None):
@@ -139,12 +140,13 @@ def trade_off(panels, control=None, study=None, path=None):
             axis.plot(*control[xlabel], '--', color=BLACK, label='plain VAE + white noise')
         if study is not None:
             axis.plot(*study[xlabel], 'D', mfc='none', color=BLACK, label='study, other faces')
-        for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
-            point(axis, label, x, y, colour)
+        for (x, y), colour in zip(points.values(), COLOURS * len(points)):
+            point(axis, x, y, colour)
         axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
         axis.set(xlabel=f'{xlabel} (more faithful →)')
         axis.margins(x=0.3, y=0.15)
         axis.grid(alpha=0.3)
+        annotate(axis, points)
     axes[0, 0].set_ylabel('sharpness, as a share of the real')
     if control is not None or study is not None:
         figure.legend(
@@ -156,23 +158,50 @@ def trade_off(panels, control=None, study=None, path=None):
     finish(figure, path)
 
 
-def point(axis, label, x, y, colour):
-    """One labelled point, each coordinate a number or a metric `{mean, ci95, values}`.
+def point(axis, x, y, colour):
+    """One point, each coordinate a number or a metric `{mean, ci95, values}`.
 
     Of a metric the seeds are small dots, and with three or more of them the mean has the bars of
     its 95 % interval; those of two would be wider than any figure.
     """
     (x, xs, x_bar), (y, ys, y_bar) = (spread(value) for value in (x, y))
     axis.errorbar(x, y, xerr=x_bar, yerr=y_bar, fmt='o', color=colour, capsize=2, linewidth=1)
-    if len(xs) == len(ys) > 1:
-        axis.plot(xs, ys, '.', color=colour, markersize=4)
-    axis.annotate(label, (x, y), xytext=(6, 4), textcoords='offset points', fontsize=9)
+    num_seeds = max(len(xs), len(ys))
+    if num_seeds > 1:
+        axis.plot(xs or [x] * num_seeds, ys or [y] * num_seeds, '.', color=colour, markersize=4)
+
+
+def annotate(axis, points):
+    """Label points, label to (x, y) as in `point`; where two would overlap, one label names both.
+
+    To be called when the axis is scaled.
+    """
+    axis.autoscale_view()
+    to_axes = axis.transData + axis.transAxes.inverted()
+    groups = []
+    for label, (x, y) in points.items():
+        place = spread(x)[0], spread(y)[0]
+        share = to_axes.transform(place)
+        for group in groups:
+            if (abs(share - group['share']) < LABEL_SIZE).all():
+                group['labels'].append(label)
+                break
+        else:
+            groups.append({'share': share, 'place': place, 'labels': [label]})
+    for group in groups:
+        axis.annotate(
+            ', '.join(group['labels']),
+            group['place'],
+            xytext=(6, 4),
+            textcoords='offset points',
+            fontsize=9,
+        )
 
 
 def spread(value):
     """(mean, values of the seeds, bar or None) of a number or of a metric."""
     if not isinstance(value, dict):
-        return value, (), None
+        return value, [], None
     return value['mean'], value['values'], value['ci95'] if len(value['values']) > 2 else None
 
 
@@ -186,13 +215,14 @@ def against(xlabel, panels, log=False, path=None):
         1, len(panels), figsize=(3.4 * len(panels), 3), squeeze=False, layout='constrained'
     )
     for axis, (title, points) in zip(axes[0], panels.items()):
-        for (label, (x, y)), colour in zip(points.items(), COLOURS * len(points)):
-            point(axis, label, x, y, colour)
+        for (x, y), colour in zip(points.values(), COLOURS * len(points)):
+            point(axis, x, y, colour)
         if log:
             axis.set_xscale('log')
         axis.set(title=title, xlabel=xlabel)
         axis.margins(x=0.4, y=0.15)  # for the labels to the right of the points
         axis.grid(alpha=0.3)
+        annotate(axis, points)
     finish(figure, path)
 
 

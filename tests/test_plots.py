@@ -40,6 +40,20 @@ def test_two_seeds_have_dots_and_no_bars_and_a_number_has_neither(drawn):
     assert dots == [1, 0]
 
 
+def test_seeds_of_one_coordinate_are_dots_at_the_number_that_is_the_other(drawn):
+    plots.against('push', {'PSNR': {'a': (0.1, mean_ci95([5.0, 6.0]))}})
+    [dots] = [line for line in drawn[0].axes[0].lines if line.get_marker() == '.']
+    assert dots.get_xydata().tolist() == [[0.1, 5.0], [0.1, 6.0]]
+
+
+@pytest.mark.parametrize('log', [False, True])
+def test_points_too_close_for_two_labels_share_one(drawn, log):
+    points = {'a': (1.0, 5.0), 'b': (1.01, mean_ci95([5.0, 5.02])), 'c': (9.0, 5.0), 'd': (1.0, 9)}
+    plots.against('push', {'PSNR': points}, log=log)
+    texts = {text.get_text(): text.xy for text in drawn[0].axes[0].texts}
+    assert texts == {'a, b': (1.0, 5.0), 'c': (9.0, 5.0), 'd': (1.0, 9)}
+
+
 def test_a_panel_for_each_title_against_one_number(drawn):
     plots.against('push', {'PSNR': {'a': (0.1, 20.0)}, 'KL': {'a': (0.1, 30.0)}}, log=True)
     assert [axis.get_title() for axis in drawn[0].axes] == ['PSNR', 'KL']

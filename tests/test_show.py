@@ -38,6 +38,31 @@ def test_the_push_compares_the_weighted_gradients_of_the_last_epoch(stored):
     assert row.to_dict() == {'disc_accuracy': 0.9, 'adversarial': 2.0, 'push': 10 * 3 / (0.5 * 20)}
 
 
+def test_last_epochs_have_a_row_for_each_seed(stored):
+    path = paths.RESULTS / stored / 'training_statistics.csv'
+    pd.read_csv(path).query('epoch < 2').to_csv(path, index=False)
+    rows = show.last_epochs(stored)
+    assert rows[['seed', 'epoch']].values.tolist() == [[0, 1], [1, 1]]
+    assert rows['push'].tolist() == [10 * 1 / (0.5 * 20)] * 2
+
+
+def test_terms_against_the_disc_weight_are_metrics_of_the_last_epoch(stored):
+    panels = show.against_weight({'name': stored}, {'disc_accuracy': 'right', 'push': 'push'})
+    assert panels == {
+        'right': {'name': (10.0, {'mean': 0.9, 'ci95': None, 'values': [0.9]})},
+        'push': {'name': (10.0, {'mean': 3.0, 'ci95': None, 'values': [3.0]})},
+    }
+
+
+def test_runs_that_are_still_to_come_are_named(stored, monkeypatch, capsys):
+    there = {stored: {'seeds': [0]}}
+    monkeypatch.setattr('d2lvae.catalogue.summary', there.get)
+    folders = {'a': stored, 'b': 'model/none', 'c': 'model/neither'}
+    assert show.finished(folders) == {'a': stored}
+    assert show.finished({'a': stored}) == {'a': stored}
+    assert capsys.readouterr().out == 'to run: b, c\nto run: nothing\n'
+
+
 def test_a_folder_outside_the_results_is_read_as_well(stored, monkeypatch):
     folder = paths.RESULTS / stored
     monkeypatch.setattr(paths, 'RESULTS', paths.RESULTS / 'elsewhere')
