@@ -26,7 +26,5 @@ def time_of_others():
     What the host of a virtual machine gave to others (steal) counts.
     """
     times = psutil.cpu_times()
-    busy = (
-        sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
-    )  # guests: in user
-    return busy - time.process_time()
+    twice = times.guest + times.guest_nice  # they are in user and nice already
+    return sum(times) - twice - times.idle - times.iowait - time.process_time()

@@ -146,6 +146,7 @@ def trade_off(panels, control=None, study=None, path=None):
         axis.set(xlabel=f'{xlabel} (more faithful →)')
         axis.margins(x=0.3, y=0.15)
         axis.grid(alpha=0.3)
+    for axis, points in zip(axes[0], panels.values()):  # when all have shaped the shared y-axis
         annotate(axis, points)
     axes[0, 0].set_ylabel('sharpness, as a share of the real')
     if control is not None or study is not None:

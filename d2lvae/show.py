@@ -88,7 +88,7 @@ def compared(runs):
     return table.assign(minutes=minutes).round(3).round({'PSNR': 2, 'minutes': 0})
 
 
-def last_epochs(folder):
+def last_epoch_by_seed(folder):
     """Every loss term of a finished run in its last epoch, a row for each seed, and the push.
 
     `push` is the length of the weighted adversarial gradient over that of the weighted PBP loss.
@@ -105,7 +105,7 @@ def last_epochs(folder):
 def last_epoch(folders):
     """The discriminators of finished runs in their last epochs, by the runs' names; means."""
     columns = ['disc_accuracy', 'adversarial', 'push']
-    rows = {name: last_epochs(folder)[columns].mean() for name, folder in folders.items()}
+    rows = {name: last_epoch_by_seed(folder)[columns].mean() for name, folder in folders.items()}
     return pd.DataFrame(rows).T.dropna(subset='disc_accuracy').round(2)
 
 
@@ -115,10 +115,10 @@ def against_weight(folders, terms):
     All in the last epoch of finished runs, `folders` by the runs' names; metrics as in
     `summary.json`.
     """
-    rows = {name: last_epochs(folder) for name, folder in folders.items()}
+    rows = {name: last_epoch_by_seed(folder) for name, folder in folders.items()}
     return {
         title: {
-            name: (seeds['disc_weight'].mean(), mean_ci95(seeds[term].tolist()))
+            name: (seeds['disc_weight'].mean(), mean_ci95(seeds[term]))
             for name, seeds in rows.items()
         }
         for term, title in terms.items()

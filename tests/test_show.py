@@ -38,10 +38,10 @@ def test_the_push_compares_the_weighted_gradients_of_the_last_epoch(stored):
     assert row.to_dict() == {'disc_accuracy': 0.9, 'adversarial': 2.0, 'push': 10 * 3 / (0.5 * 20)}
 
 
-def test_last_epochs_have_a_row_for_each_seed(stored):
+def test_the_last_epoch_has_a_row_for_each_seed(stored):
     path = paths.RESULTS / stored / 'training_statistics.csv'
     pd.read_csv(path).query('epoch < 2').to_csv(path, index=False)
-    rows = show.last_epochs(stored)
+    rows = show.last_epoch_by_seed(stored)
     assert rows[['seed', 'epoch']].values.tolist() == [[0, 1], [1, 1]]
     assert rows['push'].tolist() == [10 * 1 / (0.5 * 20)] * 2
 

@@ -121,7 +121,7 @@ def equal(a, b):
 
 
 def without_seconds(path):
-    """The text of a table without its column of times, the only one that may differ."""
+    """The text of a table without what the clock says, all that may differ."""
     table = pd.read_csv(path, dtype=str)
     return table.drop(columns=['seconds', 'alone'], errors='ignore').to_csv(index=False)
 
