@@ -277,10 +277,14 @@ class Experiment(pydantic.BaseModel):
     def train(self, seed, data):
         """Train one seed, or go on with it, or load it if it is finished; the networks.
 
-        Raises CourseError if another process is at it.
+        Raises CourseError if another process is at it. A finished one needs no lock: runs that
+        start side by side may have the same control.
         """
         if not 0 <= seed < 2**32:
             raise CourseError(f'A seed is a number from 0 to 2**32 - 1, but was {seed}.')
+        if self.trained(seed) is not None:
+            self._keep_parameters()
+            return self.load(seed, data.shape)
         folder = self.work / f'seed_{seed}'
         with files.locked(folder, f'{self.folder}, seed {seed},'):
             self._keep_parameters()

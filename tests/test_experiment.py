@@ -7,7 +7,7 @@ import yaml
 from tiny import FACE, combo, equal, face, face_combo, image_data, solo, weights
 
 from d2lvae import experiment as module
-from d2lvae import networks, paths
+from d2lvae import files, networks, paths
 from d2lvae.data import ImageData
 from d2lvae.errors import CourseError
 from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, OPTIONS, Experiment
@@ -472,6 +472,15 @@ def test_a_finished_seed_is_loaded_and_not_trained_again(runs):
     loaded = combo().load(0, (1, 6, 5))
     for a, b, c in zip(trained, again, loaded):
         assert equal(weights(a), weights(b)) and equal(weights(a), weights(c))
+
+
+def test_a_finished_seed_is_loaded_while_another_process_looks_at_it(runs):
+    trained, _ = solo(run='mine').train(0, image_data(64))
+    with files.locked(solo(run='mine').work / 'seed_0', 'It'):
+        again, _ = solo(run='mine').train(0, image_data(64, NoMore))
+        with pytest.raises(CourseError, match='begun with other parameters'):
+            solo(run='mine', lr=1e-4).train(0, image_data(64))
+    assert equal(weights(trained), weights(again))
 
 
 def test_statistics_of_a_finished_seed_have_a_row_an_epoch(runs):
