@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -124,7 +125,8 @@ def publish(experiment, data, control=None, study_row=None):
     statistics = pd.concat([pd.DataFrame(experiment.trained(s)).assign(seed=s) for s in seeds])
     folder = experiment.published
     parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
-    vae, disc = experiment.load(min(seeds), data.shape)
+    here = min(seeds)
+    vae, disc = experiment.load(here, data.shape)
     with files.locked(experiment.work, f'The result of {experiment.folder}'):
         seeds, statistics, earlier = with_earlier(folder, experiment, seeds, statistics)
         summary = {
@@ -156,6 +158,9 @@ def publish(experiment, data, control=None, study_row=None):
             for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
                 statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
             draw(new, vae, data, statistics)
+            if min(seeds) < here:  # its networks are on another machine
+                for name in ('reconstructions.png', 'samples.png'):
+                    shutil.copy(folder / name, new / name)
     return summary
 
 

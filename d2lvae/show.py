@@ -125,9 +125,14 @@ def against_weight(folders, terms):
     }
 
 
-def seconds(folder):
-    """Of a finished run: of one seed in all, and of a solo and of a combo epoch, the medians."""
+def seconds(folder, seed=None):
+    """Of a finished run: of one seed in all, and of a solo and of a combo epoch, the medians.
+
+    Without a `seed`, those of all together.
+    """
     rows = pd.read_csv(paths.RESULTS / folder / 'timing.csv')
+    if seed is not None:
+        rows = rows[rows['seed'] == seed]
     per_epoch = rows.groupby('phase')['seconds'].median()
     total = rows['seconds'].sum() / rows['seed'].nunique()
     return pd.Series({'seconds': total, **per_epoch}, index=['seconds', 'solo', 'combo'])

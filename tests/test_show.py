@@ -24,6 +24,8 @@ def stored(tmp_path, monkeypatch):
 
 def test_seconds_are_those_of_one_seed_and_the_medians_of_an_epoch(stored):
     assert show.seconds(stored).to_dict() == {'seconds': 12.0, 'solo': 2.0, 'combo': 7.0}
+    assert show.seconds(stored, seed=0).to_dict() == {'seconds': 6.0, 'solo': 1.0, 'combo': 5.0}
+    assert show.seconds(stored, seed=1).to_dict() == {'seconds': 18.0, 'solo': 3.0, 'combo': 7.5}
 
 
 def test_a_run_without_combo_epochs_has_no_seconds_of_one(stored):
