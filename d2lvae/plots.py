@@ -8,6 +8,7 @@ import io
 
 import matplotlib.pyplot as plt
 import numpy as onp
+from matplotlib.transforms import Bbox
 
 from d2lvae.files import write_whole
 
@@ -23,7 +24,9 @@ BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
 )
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 LINES = ('-', '--', '-.', ':')
-LABEL_SIZE = (0.08, 0.06)  # of a label of a few letters, as shares of an axis
+PLACES = ('left', 6, 4), ('left', 6, -11), ('right', -6, 4), ('right', -6, -11)  # of a label
+NEAR = 12  # pixels between points that share a label
+DOT = 3  # pixels, the radius of a point
 
 
 def finish(figure, path=None):
@@ -173,30 +176,45 @@ def point(axis, x, y, colour):
 
 
 def annotate(axis, points):
-    """Label points, label to (x, y) as in `point`; where two would overlap, one label names both.
+    """Label points, label to (x, y) as in `point`, where no other point or label is, if it can be.
 
-    To be called when the axis is scaled.
+    One label names those that lie together. To be called when all panels are drawn, for their
+    layout decides what overlaps.
     """
-    axis.autoscale_view()
-    to_axes = axis.transData + axis.transAxes.inverted()
+    axis.figure.draw_without_rendering()
+    places = {label: (spread(x)[0], spread(y)[0]) for label, (x, y) in points.items()}
+    pixels = {label: axis.transData.transform(place) for label, place in places.items()}
+    taken = [Bbox.from_extents(*(pixel - DOT), *(pixel + DOT)) for pixel in pixels.values()]
+    for labels in together(pixels):
+        texts = [
+            axis.annotate(
+                ', '.join(labels),
+                places[labels[0]],
+                xytext=offset,
+                textcoords='offset points',
+                ha=ha,
+                fontsize=9,
+            )
+            for ha, *offset in PLACES
+        ]
+        boxes = [text.get_window_extent() for text in texts]
+        best = onp.argmin([box.count_overlaps(taken) for box in boxes])
+        taken.append(boxes[best])
+        for text in texts[:best] + texts[best + 1 :]:
+            text.remove()
+
+
+def together(pixels):
+    """Lists of the labels whose pixels (x, y), by label, are near those of the first of them."""
     groups = []
-    for label, (x, y) in points.items():
-        place = spread(x)[0], spread(y)[0]
-        share = to_axes.transform(place)
+    for label, pixel in pixels.items():
         for group in groups:
-            if (abs(share - group['share']) < LABEL_SIZE).all():
-                group['labels'].append(label)
+            if onp.hypot(*(pixel - pixels[group[0]])) < NEAR:
+                group.append(label)
                 break
         else:
-            groups.append({'share': share, 'place': place, 'labels': [label]})
-    for group in groups:
-        axis.annotate(
-            ', '.join(group['labels']),
-            group['place'],
-            xytext=(6, 4),
-            textcoords='offset points',
-            fontsize=9,
-        )
+            groups.append([label])
+    return groups
 
 
 def spread(value):
@@ -223,6 +241,7 @@ def against(xlabel, panels, log=False, path=None):
         axis.set(title=title, xlabel=xlabel)
         axis.margins(x=0.4, y=0.15)  # for the labels to the right of the points
         axis.grid(alpha=0.3)
+    for axis, points in zip(axes[0], panels.values()):
         annotate(axis, points)
     finish(figure, path)
 

@@ -54,6 +54,17 @@ def test_points_too_close_for_two_labels_share_one(drawn, log):
     assert texts == {'a, b': (1.0, 5.0), 'c': (9.0, 5.0), 'd': (1.0, 9)}
 
 
+def test_long_labels_of_neighbours_lie_on_no_other_label_or_point(drawn):
+    points = {'10 + 10': (12.6, 15.2), '5 + 15': (16.2, 15.2), '0 + 20': (19.7, 15.1), 'x': (0, 18)}
+    plots.against('minutes', {'PSNR': points, 'SWD': {'a': (0, 1)}})
+    axis = drawn[0].axes[0]
+    boxes = [text.get_window_extent() for text in axis.texts]
+    dots = axis.transData.transform(list(points.values()))
+    assert [text.get_text() for text in axis.texts] == list(points)
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 4  # with itself
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+
+
 def test_a_panel_for_each_title_against_one_number(drawn):
     plots.against('push', {'PSNR': {'a': (0.1, 20.0)}, 'KL': {'a': (0.1, 30.0)}}, log=True)
     assert [axis.get_title() for axis in drawn[0].axes] == ['PSNR', 'KL']
