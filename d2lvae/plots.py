@@ -176,7 +176,7 @@ def point(axis, x, y, colour):
 
 
 def annotate(axis, points):
-    """Label points, label to (x, y) as in `point`, where no other point or label is, if it can be.
+    """Label points, label to (x, y) as in `point`, where the fewest points, labels and edges are.
 
     One label names those that lie together. To be called when all panels are drawn, for their
     layout decides what overlaps.
@@ -198,10 +198,15 @@ def annotate(axis, points):
             for ha, *offset in PLACES
         ]
         boxes = [text.get_window_extent() for text in texts]
-        best = onp.argmin([box.count_overlaps(taken) for box in boxes])
+        best = onp.argmin([box.count_overlaps(taken) + leaves(axis, box) for box in boxes])
         taken.append(boxes[best])
         for text in texts[:best] + texts[best + 1 :]:
             text.remove()
+
+
+def leaves(axis, box):
+    """Whether a box reaches over the left or the right side of the axis."""
+    return box.x0 < axis.bbox.x0 or box.x1 > axis.bbox.x1
 
 
 def together(pixels):

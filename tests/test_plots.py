@@ -65,6 +65,14 @@ def test_long_labels_of_neighbours_lie_on_no_other_label_or_point(drawn):
     assert not any(box.contains(*dot) for box in boxes for dot in dots)
 
 
+def test_a_long_label_at_the_right_edge_lies_to_the_left_of_its_point(drawn):
+    points = {'w = 10': (0.5, 16.0), 'w = 1000, for twice as long': (15.0, 14.0)}
+    plots.against('push', {'PSNR': points})
+    axis = drawn[0].axes[0]
+    assert [text.get_ha() for text in axis.texts] == ['left', 'right']
+    assert all(text.get_window_extent().x1 < axis.bbox.x1 for text in axis.texts)
+
+
 def test_a_panel_for_each_title_against_one_number(drawn):
     plots.against('push', {'PSNR': {'a': (0.1, 20.0)}, 'KL': {'a': (0.1, 30.0)}}, log=True)
     assert [axis.get_title() for axis in drawn[0].axes] == ['PSNR', 'KL']
