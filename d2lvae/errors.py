@@ -1,5 +1,9 @@
-"""The one exception of the course that is written for people."""
+"""The exceptions of the course that are written for people."""
 
 
 class CourseError(Exception):
     """One sentence that says what is wrong and what to do; the command line prints only that."""
+
+
+class LockedError(CourseError):
+    """Another process is at it."""

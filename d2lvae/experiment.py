@@ -14,7 +14,7 @@ import yaml
 
 from d2lvae import files, networks, paths
 from d2lvae.data import MNIST, AnimeFaces, AvatarFaces, read_faces, read_pictures
-from d2lvae.errors import CourseError
+from d2lvae.errors import CourseError, LockedError
 from d2lvae.feature_matching import FeatureMatchingTrainer
 from d2lvae.training import Trainer
 from d2lvae.vae import conv_vae, dense_vae, initialize
@@ -277,19 +277,22 @@ class Experiment(pydantic.BaseModel):
     def train(self, seed, data):
         """Train one seed, or go on with it, or load it if it is finished; the networks.
 
-        Raises CourseError if another process is at it. A finished one needs no lock: runs that
-        start side by side may have the same control.
+        Raises CourseError if another process trains it. One that another process looks at, when
+        runs with the same control start side by side, is loaded.
         """
         if not 0 <= seed < 2**32:
             raise CourseError(f'A seed is a number from 0 to 2**32 - 1, but was {seed}.')
-        if self.trained(seed) is not None:
-            self._keep_parameters()
-            return self.load(seed, data.shape)
         folder = self.work / f'seed_{seed}'
-        with files.locked(folder, f'{self.folder}, seed {seed},'):
+        try:
+            with files.locked(folder, f'{self.folder}, seed {seed},'):
+                self._keep_parameters()
+                vae, disc = self.networks(data.shape, seed)
+                self.trainer(seed).fit(vae, data, disc, Checkpoint(folder / 'checkpoint'))
+        except LockedError:
+            if self.trained(seed) is None:
+                raise
             self._keep_parameters()
-            vae, disc = self.networks(data.shape, seed)
-            self.trainer(seed).fit(vae, data, disc, Checkpoint(folder / 'checkpoint'))
+            vae, disc = self.load(seed, data.shape)
         return vae, disc
 
     def _keep_parameters(self):

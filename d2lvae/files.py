@@ -11,7 +11,7 @@ import filelock
 import safetensors.numpy
 from mxnet import np
 
-from d2lvae.errors import CourseError
+from d2lvae.errors import CourseError, LockedError
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -88,7 +88,7 @@ def recover(path):
 
 @contextlib.contextmanager
 def locked(folder, what):
-    """Hold `folder` for this process; CourseError at once if another one holds it.
+    """Hold `folder` for this process; LockedError at once if another one holds it.
 
     The lock is the operating system's and ends with its process, however that ends.
     """
@@ -98,7 +98,7 @@ def locked(folder, what):
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise CourseError(
+            raise LockedError(
                 f'{what} is being run by another process: wait until that one has '
                 'ended, or stop it and start again to go on from there.'
             ) from None
