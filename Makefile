@@ -29,7 +29,7 @@ run: data
 	@$(ONE_THREAD) .venv/bin/python -m d2lvae course
 
 test: data
-	@.venv/bin/pytest --nbval
+	@.venv/bin/pytest --nbval -n auto --dist loadfile
 
 lab: data
 	@$(ONE_THREAD) .venv/bin/jupyter lab notebooks

@@ -13,7 +13,7 @@ import math
 from mxnet import np
 from mxnet.gluon import nn
 
-from d2lvae.networks import SpectralConv2D
+from d2lvae.layers import SpectralConv2D
 
 LAYERS = nn.Dense | nn.Conv2D | nn.Conv2DTranspose | SpectralConv2D
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from worker import answer
 
 from d2lvae.data import ImageData
-from d2lvae.experiment import Experiment
+from d2lvae.runs.experiment import Experiment
 
 
 def trainer_of(parameters, steps):

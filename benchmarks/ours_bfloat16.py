@@ -5,8 +5,8 @@ from mxnet import np
 from mxnet.contrib import amp
 from worker import say
 
+from d2lvae.layers import initialize
 from d2lvae.networks import ResNet
-from d2lvae.vae import initialize
 
 
 def outputs(X):

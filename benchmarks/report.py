@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cases import STUDIED
 
-from d2lvae.tables import markdown_table
+from d2lvae.runs.tables import markdown_table
 
 FOLDER = Path(__file__).parent  # of the tables
 NAMES = {'eager': 'eager', 'channels_last': 'channels-last', 'compile': 'torch.compile'}

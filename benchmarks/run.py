@@ -23,10 +23,10 @@ from mxnet import np
 from needs import missing
 from tqdm import tqdm
 
-from d2lvae import files, paths
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Experiment
-from d2lvae.results import circumstances
+from d2lvae.base import files, paths
+from d2lvae.base.errors import CourseError
+from d2lvae.base.machine import circumstances
+from d2lvae.runs.experiment import Experiment
 
 HERE = Path(__file__).parent
 THREADS = len(os.sched_getaffinity(0))

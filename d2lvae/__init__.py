@@ -3,8 +3,8 @@
 import os
 import warnings
 
-from d2lvae.denormals import flushed_to_zero
-from d2lvae.errors import CourseError
+from d2lvae.base.denormals import flushed_to_zero
+from d2lvae.base.errors import CourseError
 
 # MXNet starts OpenMP with half of the cores, and reads the number once, when it is imported.
 os.environ.setdefault('OMP_NUM_THREADS', str(len(os.sched_getaffinity(0))))

@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from d2lvae.errors import CourseError
+from d2lvae.base.errors import CourseError
 
 
 def list_runs(_):
     """List the study's 26 rows and our own recipes with their state."""
-    from d2lvae import catalogue
+    from d2lvae.runs import catalogue
 
     study = catalogue.study()
     rows = list(zip(study['chapter'], study['group'], study['folder']))
@@ -31,7 +31,7 @@ def fetch_data(_):
 
 def run_experiment(arguments):
     """Train, score and write down a run of the catalogue, or go on with it."""
-    from d2lvae import catalogue, results
+    from d2lvae.runs import catalogue, results
 
     entry = catalogue.find(arguments.run)
     control = entry.control and catalogue.find(entry.control).at(arguments.scale)
@@ -43,7 +43,7 @@ def run_experiment(arguments):
 
 def run_sweep(arguments):
     """Run a grid of parameters and seeds side by side, on this machine or on a Dask cluster."""
-    from d2lvae import catalogue, sweep
+    from d2lvae.runs import catalogue, sweep
 
     name = arguments.sweep
     if name in catalogue.GROUPS:
@@ -57,11 +57,11 @@ def run_sweep(arguments):
 
 def evaluate_run(arguments):
     """Score a finished local run on other pictures."""
-    from d2lvae import catalogue, results
+    from d2lvae.runs import catalogue, scores
 
     experiment = catalogue.find(arguments.run).at(arguments.scale)
     images, labels = experiment.read_pictures(arguments.data)
-    print_metrics(results.evaluate(experiment, arguments.seed, images, labels))
+    print_metrics(scores.evaluate(experiment, arguments.seed, images, labels))
 
 
 def print_metrics(metrics):
@@ -72,23 +72,24 @@ def print_metrics(metrics):
 
 def write_tables(_):
     """Write the README's table and the gallery from the results folder."""
-    from d2lvae import tables
+    from d2lvae.runs import tables
 
     print(*(f'Written: {path}' for path in tables.write_tables()), sep='\n')
 
 
 def keep_decoder(_):
     """Keep the decoder of our plain recipe, trained here, for chapter 01."""
-    from d2lvae import catalogue, results
+    from d2lvae.frozen import decoder
+    from d2lvae.runs import catalogue
 
-    experiment = catalogue.find(results.EXPLORED).experiment
-    results.keep_mnist_decoder(experiment, 0, experiment.data())
-    print(f'Written: {results.MNIST_DECODER}')
+    experiment = catalogue.find(decoder.EXPLORED).experiment
+    decoder.keep_mnist_decoder(experiment, 0, experiment.data())
+    print(f'Written: {decoder.MNIST_DECODER}')
 
 
 def execute_course(_):
     """Execute every chapter and write the report."""
-    from d2lvae.course import run_course
+    from d2lvae.runs.course import run_course
 
     return run_course()
 

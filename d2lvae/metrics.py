@@ -439,7 +439,7 @@ def held_out_metrics(
         (N,); with a digit classifier for `features`, gives the digit accuracies.
     control : numpy.ndarray, optional
         The plain VAE's reconstructions of X from the posterior's mean; gives the control's numbers.
-    features : d2lvae.features.DigitClassifier or d2lvae.face_features.FaceFeatures, optional
+    features : d2lvae.frozen.digits.DigitClassifier or d2lvae.frozen.faces.FaceFeatures, optional
         Gives the distances between sets of features that it names in `distance`.
     reference : numpy.ndarray, optional
         As many training pictures as X has; gives the floors.

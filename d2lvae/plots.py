@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as onp
 from matplotlib.transforms import Bbox
 
-from d2lvae.files import write_whole
+from d2lvae.base.files import write_whole
 
 # Okabe and Ito's colours, told apart by the colour-blind and in grey print
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (

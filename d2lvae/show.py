@@ -9,9 +9,10 @@ import PIL.Image
 import yaml
 from IPython.display import Image, Markdown
 
-from d2lvae import catalogue, paths, results
-from d2lvae.errors import CourseError
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
 from d2lvae.metrics import mean_ci95
+from d2lvae.runs import catalogue, results
 
 
 def source(thing):

@@ -8,12 +8,12 @@ from d2l import mxnet as d2l
 from mxnet import autograd, gluon, np
 from tqdm import tqdm
 
-from d2lvae import networks
-from d2lvae.clock import Clock
-from d2lvae.data import jittered
-from d2lvae.errors import CourseError
+from d2lvae import layers
+from d2lvae.augment import jittered, mirrored
+from d2lvae.base.errors import CourseError
+from d2lvae.base.machine import Clock
+from d2lvae.layers import Graph
 from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss, sigmoid, summed
-from d2lvae.networks import Graph
 
 SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
@@ -140,7 +140,7 @@ class Trainer(d2l.Trainer):
         self.kl_and_logits = Graph(model.kl_and_logits, model.encoder, model.decoder)
         self.pbp_loss, self.norm = Graph(PBP_LOSSES[model.pbp_loss]), Graph(norm)
         if disc:
-            self.separate = networks.has_batch_norm(disc)
+            self.separate = layers.has_batch_norm(disc)
             self.verdict = Graph(self.judged, disc)
             self.adversarial_loss = Graph(self.deceived, disc)
 
@@ -303,7 +303,7 @@ class Trainer(d2l.Trainer):
 
     def disc_step(self, X, X_hat):
         """One update of the discriminator on real pictures and on detached reconstructions."""
-        networks.power_iteration(self.disc)
+        layers.power_iteration(self.disc)
         with autograd.record():
             disc_real, disc_fake, accuracy = self.verdict(X, X_hat)
         autograd.backward([disc_real, disc_fake])
@@ -329,12 +329,6 @@ class Trainer(d2l.Trainer):
     def deceived(self, logits, F=mx):
         """The adversarial loss (N,) of the decoder's logits."""
         return adversarial_loss(self.disc(sigmoid(logits, F)), F)
-
-
-def mirrored(X, rng):
-    """Pictures (N, C, H, W), each mirrored left to right with probability 1/2."""
-    chosen = np.array(rng.random(len(X)) < 0.5).reshape(-1, 1, 1, 1)
-    return np.where(chosen, np.flip(X, axis=3), X)
 
 
 def adam(net, beta1=0.9):

@@ -1,9 +1,7 @@
 """The variational autoencoder (Kingma and Welling 2014), without its training."""
 
 import mxnet as mx
-import numpy as onp
 from d2l import mxnet as d2l
-from mxnet import init
 
 from d2lvae import networks
 from d2lvae.losses import PBP_LOSSES, kl_divergence, sigmoid
@@ -79,16 +77,3 @@ def conv_vae(shape, latents=512, base_channels=32, pbp_loss='bce', upsampling='r
     encoder = networks.ConvEncoder(shape, latents, base_channels, deep)
     decoder = networks.ConvDecoder(shape, latents, base_channels, upsampling, deep)
     return VAE(encoder, decoder, latents, pbp_loss)
-
-
-def initialize(net, seed):
-    """Xavier weights from the seed, one graph for the whole net; returns the net."""
-    onp.random.seed(seed)  # Gluon's initialisers draw from NumPy's and MXNet's global generators
-    mx.random.seed(seed)
-    net.initialize(init.Xavier(), force_reinit=True)
-    net.hybridize(static_alloc=True)
-    return net
-
-
-def num_parameters(net):
-    return sum(p.data().size for p in net.collect_params().values())

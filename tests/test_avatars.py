@@ -7,8 +7,8 @@ import pytest
 from test_data import refused
 from tiny import python
 
+from d2lvae.base.paths import DATA, ROOT
 from d2lvae.data import AvatarFaces, avatars
-from d2lvae.paths import DATA, ROOT
 
 
 @pytest.fixture

@@ -27,12 +27,13 @@ from tiny import (
     weights,
 )
 
-from d2lvae import networks, paths
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Experiment
+from d2lvae import layers
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
+from d2lvae.layers import num_parameters
 from d2lvae.losses import adversarial_loss, sigmoid
-from d2lvae.tables import markdown_table
-from d2lvae.vae import num_parameters
+from d2lvae.runs.experiment import Experiment
+from d2lvae.runs.tables import markdown_table
 
 FOLDER = paths.ROOT / 'benchmarks'
 sys.path.append(str(FOLDER))
@@ -93,11 +94,11 @@ def test_a_transposed_convolution_multiplies_its_weights_at_each_place_of_its_in
 
 
 def test_a_spectral_convolution_counts_as_a_convolution():
-    assert counted(networks.SpectralConv2D(3, 8, 4, 2, 1), 3, 32, 32) == [3 * 8 * 16 * 256]
+    assert counted(layers.SpectralConv2D(3, 8, 4, 2, 1), 3, 32, 32) == [3 * 8 * 16 * 256]
 
 
 def test_layers_are_counted_in_their_order_and_once_however_often_one_asks():
-    net = networks.dense_layers(30, 2, 16, 4)
+    net = layers.dense_layers(30, 2, 16, 4)
     for _ in range(2):
         assert counted(net, *SHAPE) == [30 * 16, 16 * 16, 16 * 4]
 

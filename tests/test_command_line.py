@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 from tiny import python
 
-from d2lvae import catalogue, paths
 from d2lvae.__main__ import main
+from d2lvae.base import paths
 from d2lvae.data.idx import idx_bytes
 from d2lvae.data.mnist import load_mnist
+from d2lvae.runs import catalogue
 
 GAN = '5_3_400_1_200_50'
 BCE = '5_3_400_bce_50'

@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from d2lvae.course import run_course
-from d2lvae.errors import CourseError
+from d2lvae.base.errors import CourseError
+from d2lvae.runs.course import run_course
 
 DRAW = """%matplotlib inline
 import matplotlib.pyplot as plt

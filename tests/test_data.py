@@ -17,12 +17,13 @@ from mxnet import np
 from PIL import Image
 from tiny import image_data, pictures
 
-from d2lvae import paths
-from d2lvae.data import MNIST, ImageData, jittered, read_pictures, to_float
+from d2lvae.augment import jittered
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
+from d2lvae.data import MNIST, ImageData, read_pictures, to_float
 from d2lvae.data import mnist as source
 from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
 from d2lvae.data.images import sha256
-from d2lvae.errors import CourseError
 
 DIGITS = (3, 4)  # of the tiny MNIST below: training and held-out
 NOT_SQUARE = (1, 4, 6)

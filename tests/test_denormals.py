@@ -6,7 +6,7 @@ import numpy as onp
 import pytest
 from tiny import python
 
-from d2lvae.denormals import flushed_to_zero
+from d2lvae.base.denormals import flushed_to_zero
 
 TINY = onp.float32(1e-39)  # below 1.2e-38, the smallest float32 with all its digits
 PROGRAM = """

@@ -8,8 +8,8 @@ from test_training import batch, bound, last_bias, trained
 from tiny import combo, equal, weights
 
 from d2lvae import training
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Experiment
+from d2lvae.base.errors import CourseError
+from d2lvae.runs.experiment import Experiment
 
 # Ramp
 

@@ -6,11 +6,12 @@ import pytest
 import yaml
 from tiny import FACE, combo, equal, face, face_combo, image_data, solo, weights
 
-from d2lvae import experiment as module
-from d2lvae import files, networks, paths
+from d2lvae import layers, networks
+from d2lvae.base import files, paths
+from d2lvae.base.errors import CourseError
 from d2lvae.data import ImageData
-from d2lvae.errors import CourseError
-from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, OPTIONS, Experiment
+from d2lvae.runs import experiment as module
+from d2lvae.runs.experiment import COMBO_ONLY, NOT_PARAMETERS, OPTIONS, Experiment
 
 FIXED = {'dataset', 'vae', 'discriminator'}  # which decide what other parameters there are
 OTHER = {  # for each other parameter another value than that of `combo`
@@ -381,7 +382,7 @@ def test_deep_networks_are_deeper():
 @pytest.mark.parametrize('discriminator', ['ConvDisc', 'DeepConvDisc'])
 def test_discriminators_have_the_norm(discriminator, norm):
     disc = face_combo(discriminator=discriminator, disc_norm=norm).networks(FACE, seed=0)[1]
-    assert networks.has_batch_norm(disc) == (norm == 'batch')
+    assert layers.has_batch_norm(disc) == (norm == 'batch')
     assert any(name.endswith('.u') for name in weights(disc)) == (norm == 'spectral')
 
 

@@ -606,7 +606,7 @@ def test_a_full_disk_ends_with_a_sentence_and_leaves_nothing(tmp_path, zipped):
     code = (
         'import resource\n'
         'from d2lvae.data import AnimeFaces\n'
-        'from d2lvae.errors import CourseError\n'
+        'from d2lvae.base.errors import CourseError\n'
         'resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n'
         f'try: AnimeFaces({str(zipped)!r}, root={str(tmp_path)!r})\n'
         'except CourseError as e: print(e)'

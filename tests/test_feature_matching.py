@@ -19,8 +19,8 @@ from tiny import (
 
 from d2lvae import networks
 from d2lvae.feature_matching import FeatureMatchingTrainer
+from d2lvae.layers import initialize
 from d2lvae.losses import PBP_LOSSES, adversarial_loss, feature_loss, kl_divergence, sigmoid
-from d2lvae.vae import initialize
 
 
 def bound(pair='dense', dis_l_weight=2.0, **parameters):

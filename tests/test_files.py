@@ -12,8 +12,8 @@ from mxnet import np
 from safetensors.numpy import load_file
 from tiny import equal, python, vae_and_disc, waiting_python, weights
 
-from d2lvae import files
-from d2lvae.errors import CourseError
+from d2lvae.base import files
+from d2lvae.base.errors import CourseError
 
 LIMIT = 1000  # bytes of a file, in place of a full disk
 
@@ -148,7 +148,7 @@ def test_a_file_in_the_place_of_the_folder_ends_with_a_sentence_and_stays(tmp_pa
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from d2lvae import files
+from d2lvae.base import files
 
 folder, place = Path(sys.argv[1]), sys.argv[2]
 renames = []
@@ -206,7 +206,7 @@ def test_recover_leaves_other_folders_alone(folder):
 HOLDING = """
 import sys
 from pathlib import Path
-from d2lvae import files
+from d2lvae.base import files
 
 with files.locked(Path(sys.argv[1]), 'x'):
     print('here', flush=True)

@@ -10,7 +10,8 @@ from scipy import integrate, linalg, ndimage, stats
 
 from d2lvae import metrics
 from d2lvae.data import MNIST, to_float
-from d2lvae.features import load_digit_classifier
+from d2lvae.frozen.digits import load_digit_classifier
+from d2lvae.layers import initialize
 from d2lvae.metrics import (
     active_units,
     checkerboard_ratio,
@@ -29,7 +30,7 @@ from d2lvae.metrics import (
     spectrum_distance,
     ssim,
 )
-from d2lvae.vae import conv_vae, dense_vae, initialize
+from d2lvae.vae import conv_vae, dense_vae
 
 
 def random_pictures(*shape, low=0.0, high=1.0):

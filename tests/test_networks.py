@@ -10,10 +10,10 @@ from mxnet.gluon import nn
 from numpy.lib.stride_tricks import sliding_window_view
 from tiny import FACE, SHAPE, equal, gradients, pictures, swallowed, trainable, weights
 
-from d2lvae import files, networks
+from d2lvae import layers, networks
+from d2lvae.base import files
 from d2lvae.data import to_float
-from d2lvae.networks import SpectralConv2D
-from d2lvae.vae import initialize
+from d2lvae.layers import SpectralConv2D, initialize
 
 ENCODERS = {
     'DenseEncoder': (lambda: networks.DenseEncoder(SHAPE, 3, 2, 7), SHAPE),
@@ -172,7 +172,7 @@ def test_the_studys_discriminator_has_three_scales_and_a_logit_that_sees_all():
 @pytest.mark.parametrize('channels', [3, 16])
 def test_the_mean_of_every_2x2_pixels(channels):
     net, X = (
-        networks.Mean2x2(channels),
+        layers.Mean2x2(channels),
         onp.random.default_rng(0).random((2, channels, 5, 7), 'float32'),
     )
     net.hybridize()
@@ -197,7 +197,7 @@ def test_decoder_fills_the_picture_row_by_row():
 @every_net
 def test_outputs_are_logits_without_bounds(name):
     net, X = made(name)
-    networks.power_iteration(net)
+    layers.power_iteration(net)
     at_zero = output(net, X)
     for value in (-70.0, 70.0):
         last_bias(net).set_data(np.full(last_bias(net).shape, value))
@@ -216,7 +216,7 @@ def test_hidden_layers_are_affine_maps_with_relu():
 @every_net
 def test_hybridised_equals_plain(name, training):
     net, X = made(name)
-    networks.power_iteration(net)
+    layers.power_iteration(net)
     with autograd.record() if training else contextlib.nullcontext():
         hybrid = output(net, X)
         net.hybridize(False)
@@ -227,7 +227,7 @@ def test_hybridised_equals_plain(name, training):
 @every_net
 def test_hybridised_gradients_equal_plain_ones(name):
     net, X = made(name)
-    networks.power_iteration(net)
+    layers.power_iteration(net)
     back_propagated(net, X)
     hybrid = gradients(net)
     net.hybridize(False)
@@ -257,7 +257,7 @@ def test_another_seed_gives_other_weights(name):
 @every_net
 def test_weights_come_back_from_a_file_with_statistics_and_singular_vectors(tmp_path, name):
     net, X = made(name)
-    networks.power_iteration(net)
+    layers.power_iteration(net)
     back_propagated(net, X)
     files.save_weights(net, tmp_path / 'net.safetensors')
     other, _ = made(name, seed=1)
@@ -283,7 +283,7 @@ def close(found, expected, rel):
 @every_net
 def test_every_trainable_parameter_gets_a_gradient(name):
     net, X = made(name)
-    networks.power_iteration(net)
+    layers.power_iteration(net)
     back_propagated(net, X)
     found = gradients(net)
     largest = max(abs(gradient).max() for gradient in found.values())
@@ -386,7 +386,7 @@ def test_encoder_is_a_convolution_batch_norm_leaky_relu_and_a_linear_map(trainin
 def upsampled(upsampling, X, channels=5):
     """A doubling layer with random biases, and its output as NumPy."""
     layer = nn.HybridSequential()
-    layer.add(*networks.UPSAMPLING[upsampling](X.shape[1], channels))
+    layer.add(*layers.UPSAMPLING[upsampling](X.shape[1], channels))
     initialize(layer, seed=0)
     last_bias(layer).set_data(np.array(onp.linspace(-1, 1, channels)))
     return layer, layer(np.array(X)).asnumpy()
@@ -425,7 +425,7 @@ def test_only_a_transposed_convolution_makes_a_checkerboard_of_a_uniform_map(ups
 
 @every_net
 def test_batch_norm_is_found_wherever_it_is(name):
-    assert networks.has_batch_norm(made(name)[0]) == (name not in WITHOUT_BATCH_NORM)
+    assert layers.has_batch_norm(made(name)[0]) == (name not in WITHOUT_BATCH_NORM)
 
 
 def test_batch_norm_is_what_makes_the_outputs_depend_on_the_rest_of_the_batch():
@@ -488,7 +488,7 @@ def test_greatest_singular_value_becomes_1_by_power_iterations():
     layer = spectral()
     layer.weight.set_data(3 * layer.weight.data())
     for _ in range(60):
-        networks.power_iteration(layer)
+        layers.power_iteration(layer)
     W, _, u, v = weights(layer).values()
     assert largest_singular_value(W) > 2
     assert largest_singular_value(effective(layer)) == pytest.approx(1, abs=1e-3)
@@ -499,10 +499,10 @@ def test_greatest_singular_value_becomes_1_by_power_iterations():
 def test_every_layer_of_a_discriminator_with_spectral_norm_is_bounded(deep):
     net = initialize(networks.ConvDisc(FACE, 2, 'spectral', deep), seed=0)
     for _ in range(50):
-        networks.power_iteration(net)
-    layers = [layer for layer in net.net if isinstance(layer, SpectralConv2D)]
-    assert len(layers) == sum(len(shape) == 4 for shape in shapes(net)) == (7 if deep else 4)
-    for layer in layers:
+        layers.power_iteration(net)
+    spectral = [layer for layer in net.net if isinstance(layer, SpectralConv2D)]
+    assert len(spectral) == sum(len(shape) == 4 for shape in shapes(net)) == (7 if deep else 4)
+    for layer in spectral:
         W, _, u, v = weights(layer).values()
         assert sigma(W, u, v) == pytest.approx(largest_singular_value(W), rel=0.02)
         assert onp.linalg.norm(u) == pytest.approx(1) and onp.linalg.norm(v) == pytest.approx(1)
@@ -511,7 +511,7 @@ def test_every_layer_of_a_discriminator_with_spectral_norm_is_bounded(deep):
 def test_one_power_iteration_is_that_of_miyatos_algorithm_1():
     layer = spectral()
     W, _, u, _ = weights(layer).values()
-    networks.power_iteration(layer)
+    layers.power_iteration(layer)
     v = W.reshape(8, -1).T @ u
     v /= onp.linalg.norm(v)
     u = W.reshape(8, -1) @ v
@@ -524,7 +524,7 @@ def test_one_power_iteration_is_that_of_miyatos_algorithm_1():
 def test_power_iteration_moves_singular_vectors_and_nothing_else(name):
     net, _ = made(name)
     before = weights(net)
-    networks.power_iteration(net)
+    layers.power_iteration(net)
     moved = {n for n, w in weights(net).items() if not onp.array_equal(w, before[n])}
     assert moved == {n for n in before if n.endswith(('.u', '.v'))}
     assert bool(moved) == ('spectral' in name)
@@ -545,7 +545,7 @@ def test_singular_vectors_get_no_gradient_and_no_update(name):
 
 def test_gradient_of_a_spectral_layer_is_that_of_its_weights_over_their_sigma():
     layer = spectral()
-    networks.power_iteration(layer)
+    layers.power_iteration(layer)
     X = onp.random.default_rng(0).standard_normal((4, 3, 6, 6), 'float32')
     with autograd.record():
         loss = (layer(np.array(X)) ** 2).sum()
@@ -587,7 +587,7 @@ def test_a_graph_says_what_its_function_says_and_has_the_same_gradients():
 
     X, Y = np.array([[1.0, -2, 3, 4], [5, 6, -7, 8]]), np.ones((2, 3))
     found = []
-    for call in (loss, networks.Graph(loss, net)):
+    for call in (loss, layers.Graph(loss, net)):
         with autograd.record():
             values, share = call(X, Y)
         values.backward()

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from d2lvae import catalogue, paths, tables
-from d2lvae.parameters import INJECTED as INJECTED_CELL
-from d2lvae.parameters import checked
+from d2lvae.base import paths
+from d2lvae.runs import catalogue, tables
+from d2lvae.runs.cells import INJECTED as INJECTED_CELL
+from d2lvae.runs.cells import checked
 
 TEMPLATE = Path(__file__).with_name('chapter_template.ipynb')
 CHAPTERS = sorted(paths.NOTEBOOKS.glob('*.ipynb'))
@@ -138,7 +139,7 @@ def paths_are_of_no_machine(nb):
     for text in texts:
         if found := MACHINE_PATH.search(text):
             line = text[found.start() :].splitlines()[0][:60]
-            yield f'{line!r} is a path of one machine: use d2lvae.paths, and print no path.'
+            yield f'{line!r} is a path of one machine: use d2lvae.base.paths, and print no path.'
 
 
 def metadata_are_stripped(nb):

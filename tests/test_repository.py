@@ -7,7 +7,7 @@ import tomllib
 import pytest
 import yaml
 
-from d2lvae.paths import ROOT
+from d2lvae.base.paths import ROOT
 
 MAX_BYTES = 2_000_000
 OTHER_FRAMEWORK = re.compile(r'\b(?:from|import)\s+(?:torch|tensorflow|jax)\b')

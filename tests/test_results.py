@@ -14,12 +14,15 @@ from scipy import stats
 from tiny import combo, face, face_combo, python, solo
 
 import d2lvae
-from d2lvae import files, paths, plots, results
+from d2lvae import plots
+from d2lvae.base import files, paths
+from d2lvae.base.errors import CourseError
 from d2lvae.data import MNIST, AvatarFaces, to_float
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Experiment
+from d2lvae.frozen import decoder
+from d2lvae.layers import num_parameters
 from d2lvae.metrics import active_units, noise_control, psnr
-from d2lvae.vae import num_parameters
+from d2lvae.runs import results, scores
+from d2lvae.runs.experiment import Experiment
 
 KEPT = paths.RESULTS  # the committed results, before the tests look elsewhere
 
@@ -93,7 +96,9 @@ def written(tmp_path_factory):
     runs = tmp_path_factory.mktemp('runs')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, 'RUNS', runs)
-        patch.setattr('d2lvae.clock.OTHERS', -1.0)  # whatever the machine does, it is not alone
+        patch.setattr(
+            'd2lvae.base.machine.OTHERS', -1.0
+        )  # whatever the machine does, it is not alone
         summaries = {
             'solo': results.run(solo(), seeds=(0, 1)),
             'combo': results.run(combo(), seeds=(0, 1), control=solo(), study_row=ROW),
@@ -368,7 +373,7 @@ def test_an_earlier_result_of_other_parameters_is_not_mixed_in(runs):
 
 def test_seeds_that_were_scored_with_and_without_a_control_share_the_other_metrics(runs):
     for seed, control in ((0, solo()), (1, None)):
-        results.score(combo(), seed, combo().data(), control)
+        scores.score(combo(), seed, combo().data(), control)
     summary = results.publish(combo(), combo().data())
     assert summary['seeds'] == [0, 1]
     assert set(summary['metrics']) == METRICS
@@ -377,7 +382,7 @@ def test_seeds_that_were_scored_with_and_without_a_control_share_the_other_metri
 def test_a_score_is_made_again_when_the_control_changes(runs, no_training):
     path = combo().work / 'seed_0' / 'metrics.json'
     assert set(json.loads(path.read_text())['metrics']) == METRICS | CONTROL
-    assert set(results.score(combo(), 0, combo().data())) == METRICS
+    assert set(scores.score(combo(), 0, combo().data())) == METRICS
     assert set(json.loads(path.read_text())['metrics']) == METRICS
 
 
@@ -401,7 +406,7 @@ def test_a_killed_publication_leaves_the_earlier_result_and_is_cleared_away(runs
     before = content(solo().published)
     program = (
         'import os, signal, tiny\n'
-        'from d2lvae import plots, results\n'
+        'from d2lvae.runs import plots, results\n'
         'plots.curves = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n'
         "results.publish(tiny.solo(), tiny.solo().data(), study_row='another')\n"
     )
@@ -442,32 +447,32 @@ def test_a_folder_without_a_result_ends_with_a_sentence(tmp_path):
 
 def test_the_held_out_digits_as_other_pictures_score_as_they_did(runs, written):
     data = MNIST(256, 64)
-    scores = results.evaluate(solo(), 1, data.held_out_images, data.held_out_labels)
+    found = scores.evaluate(solo(), 1, data.held_out_images, data.held_out_labels)
     metrics = written[1]['solo']['metrics']
-    assert set(scores) == METRICS - {'train_loss', 'swd_floor', 'frechet_floor'}
-    assert scores == {name: metrics[name]['values'][1] for name in scores}
+    assert set(found) == METRICS - {'train_loss', 'swd_floor', 'frechet_floor'}
+    assert found == {name: metrics[name]['values'][1] for name in found}
 
 
 def test_pictures_without_labels_score_without_the_digits(runs):
-    scores = results.evaluate(solo(), 0, MNIST(256, 64).held_out_images)
-    assert 'digit_accuracy' not in scores and 'psnr' in scores
+    found = scores.evaluate(solo(), 0, MNIST(256, 64).held_out_images)
+    assert 'digit_accuracy' not in found and 'psnr' in found
 
 
 def test_only_a_finished_seed_can_be_evaluated(runs):
     with pytest.raises(CourseError, match='no finished seed 7 on this machine'):
-        results.evaluate(solo(), 7, MNIST(256, 64).held_out_images)
+        scores.evaluate(solo(), 7, MNIST(256, 64).held_out_images)
 
 
 # The decoder that chapter 01 explores
 
 
 def test_the_kept_decoder_draws_what_the_trained_one_does(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, 'MNIST_DECODER', tmp_path / 'decoder.safetensors')
+    monkeypatch.setattr(decoder, 'MNIST_DECODER', tmp_path / 'decoder.safetensors')
     experiment = Experiment(num_train=64, num_held_out=20, num_epochs=1)
     data = experiment.data()
     trained, _ = experiment.train(0, data)
-    results.keep_mnist_decoder(experiment, 0, data)
-    kept, means = results.load_mnist_decoder()
+    decoder.keep_mnist_decoder(experiment, 0, data)
+    kept, means = decoder.load_mnist_decoder()
     X = d2lvae.np.array(to_float(data.held_out_images))
     assert means.shape == (20, 5)
     assert means == pytest.approx(trained.encode(X)[0].asnumpy(), rel=1e-2, abs=1e-3)
@@ -477,10 +482,10 @@ def test_the_kept_decoder_draws_what_the_trained_one_does(runs, tmp_path, monkey
 
 
 def test_the_kept_decoder_draws_the_held_out_digits_as_well_as_its_run():
-    vae, means = results.load_mnist_decoder()
+    vae, means = decoder.load_mnist_decoder()
     X = to_float(MNIST().held_out_images)
     X_hat = vae.generate(np.array(means)).asnumpy()
-    stored = results.load_summary(KEPT / results.EXPLORED)['metrics']
+    stored = results.load_summary(KEPT / decoder.EXPLORED)['metrics']
     assert psnr(X, X_hat) == pytest.approx(stored['psnr']['mean'], abs=0.02)
     assert active_units(means) == stored['active_units']['mean']
 
@@ -553,9 +558,9 @@ def test_the_pbp_weight_in_the_statistics_is_the_mean_of_an_epoch(faces):
 def test_held_out_faces_as_other_pictures_score_as_they_did(faces, monkeypatch):
     runs, experiment, summary = faces
     monkeypatch.setattr(paths, 'RUNS', runs)
-    scores = results.evaluate(experiment, 0, AvatarFaces(64, 32).held_out_images)
-    assert 'psnr' in scores and 'checkerboard_ratio' in scores
-    assert scores == {name: summary['metrics'][name]['values'][0] for name in scores}
+    found = scores.evaluate(experiment, 0, AvatarFaces(64, 32).held_out_images)
+    assert 'psnr' in found and 'checkerboard_ratio' in found
+    assert found == {name: summary['metrics'][name]['values'][0] for name in found}
 
 
 # What a chapter says of a claim

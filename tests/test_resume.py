@@ -18,10 +18,11 @@ from tiny import (
     without_seconds,
 )
 
-from d2lvae import paths, results
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
 from d2lvae.data import ImageData
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Checkpoint
+from d2lvae.runs import results
+from d2lvae.runs.checkpoint import Checkpoint
 from d2lvae.training import Trainer
 
 KINDS = {'solo': solo, 'combo': combo}
@@ -126,7 +127,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint_and_the_training_goes_on_from_
 
 PROGRAM = """
 import os, re, signal, sys, time
-from d2lvae import results
+from d2lvae.runs import results
 from mxnet.gluon import nn
 from d2lvae.data import ImageData
 import tiny

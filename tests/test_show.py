@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from d2lvae import paths, show
-from d2lvae.errors import CourseError
+from d2lvae import show
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_terms_against_the_disc_weight_are_metrics_of_the_last_epoch(stored):
 
 def test_runs_that_are_still_to_come_are_named(stored, monkeypatch, capsys):
     there = {stored: {'seeds': [0]}}
-    monkeypatch.setattr('d2lvae.catalogue.summary', there.get)
+    monkeypatch.setattr('d2lvae.runs.catalogue.summary', there.get)
     folders = {'a': stored, 'b': 'model/none', 'c': 'model/neither'}
     assert show.finished(folders) == {'a': stored}
     assert show.finished({'a': stored}) == {'a': stored}

@@ -11,10 +11,11 @@ from dask.distributed import LocalCluster
 from test_files import full_disk
 from tiny import CONV_DISC, FACE_SIZES, combo, solo, without_seconds
 
-from d2lvae import catalogue, one_seed, paths, results, sweep
 from d2lvae.__main__ import main
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Experiment
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
+from d2lvae.runs import catalogue, one_seed, results, sweep
+from d2lvae.runs.experiment import Experiment
 
 GRID = {**FACE_SIZES, **CONV_DISC, 'disc_weight': [1.0, 10.0], 'solo_epochs': [0, 2]}
 
@@ -301,7 +302,7 @@ def kill_worker_of(checkpoint, killed):
     seed = f'"seed": {checkpoint.parents[1].name.removeprefix("seed_")}'
     for process in psutil.process_iter(['cmdline']):
         line = ' '.join(process.info['cmdline'] or [])
-        if 'd2lvae.one_seed' in line and seed in line and str(paths.RUNS) in line:
+        if 'd2lvae.runs.one_seed' in line and seed in line and str(paths.RUNS) in line:
             process.parent().kill()
             killed.append(process)
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from d2lvae import catalogue, paths, tables
-from d2lvae.errors import CourseError
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
+from d2lvae.runs import catalogue, tables
 
 BCE = 'DenseVAE_on_MNIST/5_3_400_bce_50'
 L2 = 'DenseVAE_on_MNIST/5_3_400_l2_50'

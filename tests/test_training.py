@@ -22,11 +22,12 @@ from tiny import (
     weights,
 )
 
-from d2lvae import losses, networks, training
-from d2lvae.data import jittered, to_float
-from d2lvae.errors import CourseError
+from d2lvae import layers, losses, training
+from d2lvae.augment import jittered, mirrored
+from d2lvae.base.errors import CourseError
+from d2lvae.data import to_float
 from d2lvae.losses import PBP_LOSSES, adversarial_loss
-from d2lvae.training import Trainer, adam, mirrored
+from d2lvae.training import Trainer, adam
 
 COMBO = {'disc_weight': 3.0, 'pbp_weight': 0.7}
 
@@ -340,7 +341,7 @@ def test_with_batch_norm_what_is_said_of_the_real_does_not_depend_on_the_fakes(p
 def test_without_batch_norm_one_pass_says_what_two_would(pair):
     trainer = bound(pair=pair)
     X, X_hat = faces(), faces(seed=1)
-    networks.power_iteration(trainer.disc)
+    layers.power_iteration(trainer.disc)
     with autograd.train_mode():
         at_once = [a.asnumpy() for a in trainer.judge(X, X_hat)]
         one_by_one = [trainer.disc(a).asnumpy() for a in (X, X_hat)]
@@ -355,7 +356,7 @@ def test_update_of_the_discriminator_follows_both_losses(pair):
     X, X_hat = faces(), faces(seed=1)
     trainer.disc_step(X, X_hat)
     by_hand.disc.hybridize(False)
-    networks.power_iteration(by_hand.disc)
+    layers.power_iteration(by_hand.disc)
     with autograd.record():
         loss = np.log(1 + np.exp(-by_hand.disc(X))) + np.log(1 + np.exp(by_hand.disc(X_hat)))
         loss = loss.mean()
@@ -371,7 +372,7 @@ def test_power_iteration_comes_once_before_each_update_of_the_discriminator():
     inputs = batch(trainer)
     trainer.solo_step(*inputs)
     assert equal(weights(trainer.disc), weights(by_hand.disc))
-    networks.power_iteration(by_hand.disc)
+    layers.power_iteration(by_hand.disc)
     trainer.combo_step(*inputs)
     found, expected = weights(trainer.disc), weights(by_hand.disc)
     vectors = singular_vectors(trainer.disc)

@@ -7,8 +7,9 @@ from tiny import FACE, pictures, shape_of, trainable, vae_and_disc, weights
 
 from d2lvae import networks
 from d2lvae.data import to_float
+from d2lvae.layers import initialize, num_parameters
 from d2lvae.losses import bce_from_logits, kl_divergence, l2_from_logits
-from d2lvae.vae import conv_vae, dense_vae, initialize, num_parameters
+from d2lvae.vae import conv_vae, dense_vae
 
 EPS, EPS_OTHER = np.array(onp.random.default_rng(0).standard_normal((2, 4, 2), 'float32'))
 

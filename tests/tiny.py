@@ -9,10 +9,12 @@ import numpy as onp
 import pandas as pd
 from mxnet.gluon import nn
 
-from d2lvae import networks, paths
+from d2lvae import layers, networks
+from d2lvae.base import paths
 from d2lvae.data import ImageData
-from d2lvae.experiment import Experiment
-from d2lvae.vae import conv_vae, dense_vae, initialize
+from d2lvae.layers import initialize
+from d2lvae.runs.experiment import Experiment
+from d2lvae.vae import conv_vae, dense_vae
 
 SHAPE = (1, 6, 5)
 FACE = (3, 32, 32)
@@ -107,10 +109,10 @@ def gradients(net):
 
 def swallowed(net):
     """Names of the biases that batch norm takes away again: their gradient is only rounding."""
-    layers = []
-    net.apply(lambda block: None if block._children else layers.append(block))
-    layers = [layer for layer in layers if not isinstance(layer, networks.Mean2x2)]
-    before = [a for a, b in zip(layers, layers[1:]) if isinstance(b, nn.BatchNorm)]
+    leaves = []
+    net.apply(lambda block: None if block._children else leaves.append(block))
+    leaves = [leaf for leaf in leaves if not isinstance(leaf, layers.Mean2x2)]
+    before = [a for a, b in zip(leaves, leaves[1:]) if isinstance(b, nn.BatchNorm)]
     found = [a.bias for a in before if isinstance(a, nn.Conv2D | nn.Conv2DTranspose)]
     return {n for n, p in trainable(net).items() if any(p is bias for bias in found)}
 

@@ -2,7 +2,7 @@
 
 from d2lvae.data.avatars import AvatarFaces
 from d2lvae.data.faces import AnimeFaces, read_faces
-from d2lvae.data.images import ImageData, jittered, to_float
+from d2lvae.data.images import ImageData, to_float
 from d2lvae.data.mnist import MNIST
 from d2lvae.data.own import read_pictures
 
@@ -11,7 +11,6 @@ __all__ = [
     'AnimeFaces',
     'AvatarFaces',
     'ImageData',
-    'jittered',
     'read_faces',
     'read_pictures',
     'to_float',

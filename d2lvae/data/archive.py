@@ -6,7 +6,7 @@ import zipfile
 from functools import partial
 from pathlib import PurePosixPath, PureWindowsPath
 
-from d2lvae.errors import CourseError
+from d2lvae.base.errors import CourseError
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp')
 MAX_FILE = 64 * 2**20  # bytes of one picture file

@@ -13,7 +13,7 @@ import resvg_py
 from PIL import Image
 from tqdm import tqdm
 
-from d2lvae import paths
+from d2lvae.base import paths
 from d2lvae.data import cache
 from d2lvae.data.images import ImageData
 

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as onp
 
-from d2lvae.files import write_whole
+from d2lvae.base.files import write_whole
 
 
 def load(folder, key):

@@ -10,10 +10,10 @@ import numpy as onp
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from d2lvae import paths
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
 from d2lvae.data import archive, cache
 from d2lvae.data.images import ImageData, first
-from d2lvae.errors import CourseError
 
 DECODER = 1  # to be raised with any change of the pixels that a file is decoded to
 FORMATS = ('JPEG', 'PNG', 'WEBP')

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as onp
 
-from d2lvae.errors import CourseError
+from d2lvae.base.errors import CourseError
 
 
 def read_idx(path):

@@ -2,12 +2,11 @@
 
 import hashlib
 
-import mxnet as mx
 import numpy as onp
 from d2l import mxnet as d2l
 from mxnet import np
 
-from d2lvae.errors import CourseError
+from d2lvae.base.errors import CourseError
 
 
 class ImageData(d2l.DataModule):
@@ -56,24 +55,6 @@ class ImageData(d2l.DataModule):
 def to_float(images):
     """uint8 pictures as float32 in [0, 1], for NumPy and MXNet arrays alike."""
     return images.astype('float32') / 255
-
-
-def jittered(X, shift, rng):
-    """Pictures (N, C, H, W) in [0, 1], each shifted, turned and zoomed a little at random.
-
-    Standard deviations: `shift` pixels, 0.16 `shift` radians, 0.1 `shift` of the logarithm of the
-    size. Bilinear; what comes in from outside is black.
-    """
-    n = len(X)
-    angle, zoom = (
-        0.16 * shift * rng.standard_normal(n),
-        onp.exp(0.1 * shift * rng.standard_normal(n)),
-    )
-    cos, sin = zoom * onp.cos(angle), zoom * onp.sin(angle)
-    dx, dy = 2 * shift / (X.shape[-1] - 1) * rng.standard_normal((2, n))
-    affine = onp.stack([cos, -sin, dx, sin, cos, dy], axis=1).astype('float32')
-    grid = mx.nd.GridGenerator(mx.nd.array(affine), 'affine', target_shape=X.shape[2:])
-    return np.clip(mx.nd.BilinearSampler(X.as_nd_ndarray(), grid).as_np_ndarray(), 0, 1)
 
 
 def first(num, purpose, *arrays):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as onp
 
-from d2lvae import paths
+from d2lvae.base import paths
+from d2lvae.base.errors import CourseError
+from d2lvae.base.files import write_whole
 from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
 from d2lvae.data.images import ImageData, first, sha256
-from d2lvae.errors import CourseError
-from d2lvae.files import write_whole
 
 IDX_FILES = (
     'train-images-idx3-ubyte',

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as onp
 from PIL import Image, UnidentifiedImageError
 
+from d2lvae.base.errors import CourseError
 from d2lvae.data.idx import read_idx
-from d2lvae.errors import CourseError
 
 PICTURES = ('.png', '.jpg', '.jpeg')
 

@@ -1,8 +1,15 @@
-"""Seconds, and whether this process had the machine to itself meanwhile."""
+"""The machine: what it is, and whether this process had it to itself for so many seconds."""
 
+import os
+import platform
 import time
+from importlib.metadata import version
+from pathlib import Path
 
+import mxnet as mx
 import psutil
+
+import d2lvae
 
 OTHERS = 0.05  # of all cores' time: what a machine without other work spends at most
 
@@ -28,3 +35,24 @@ def time_of_others():
     times = psutil.cpu_times()
     twice = times.guest + times.guest_nice  # they are in user and nice already
     return sum(times) - twice - times.idle - times.iowait - time.process_time()
+
+
+def circumstances():
+    """Versions, machine and threads."""
+    packages = ('mxnet', 'd2l', 'numpy')
+    return {
+        'versions': {
+            'python': platform.python_version(),
+            'd2lvae': d2lvae.__version__,
+            **{name: version(name) for name in packages},
+        },
+        'machine': f'{cpu_name()}, {os.cpu_count()} cores, '
+        f'{"GPU" if mx.context.num_gpus() else "no GPU"}',
+        'threads': int(os.environ['OMP_NUM_THREADS']),
+    }
+
+
+def cpu_name():
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.machine()

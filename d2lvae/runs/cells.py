@@ -4,8 +4,8 @@ import ast
 
 import pydantic
 
-from d2lvae.errors import CourseError
-from d2lvae.experiment import COMBO_ONLY, NOT_PARAMETERS, Experiment, sentence
+from d2lvae.base.errors import CourseError
+from d2lvae.runs.experiment import COMBO_ONLY, NOT_PARAMETERS, Experiment, sentence
 
 INJECTED = '# Parameters'  # the first line of the cell that papermill adds
 

@@ -6,9 +6,10 @@ from mxnet import np
 from scipy import ndimage
 from skimage import color
 
-from d2lvae import features, results
 from d2lvae.data import AvatarFaces, to_float
-from d2lvae.face_features import (
+from d2lvae.frozen import digits as features
+from d2lvae.frozen import nets
+from d2lvae.frozen.faces import (
     FACE_FEATURES,
     FaceFeatures,
     load_face_features,
@@ -16,8 +17,9 @@ from d2lvae.face_features import (
     train_face_features,
     turned,
 )
+from d2lvae.layers import initialize
 from d2lvae.metrics import kernel_distance
-from d2lvae.vae import initialize
+from d2lvae.runs import scores
 
 
 @pytest.fixture(scope='module')
@@ -130,8 +132,8 @@ def test_the_distance_sees_samples_that_are_all_alike(distance, avatars):
 
 def test_the_net_is_asked_about_faces_and_the_classifier_about_digits(net):
     for shape, kind in (((3, 64, 64), FaceFeatures), ((1, 28, 28), features.DigitClassifier)):
-        assert isinstance(results.frozen_features(shape), kind)
-    assert results.frozen_features((3, 32, 32)) is None
+        assert isinstance(scores.frozen_features(shape), kind)
+    assert scores.frozen_features((3, 32, 32)) is None
 
 
 # The training
@@ -202,8 +204,8 @@ def test_what_is_saved_is_loaded_again_as_float16(tmp_path):
     images = lit_from_above(100)
     net = train_face_features(images, num_epochs=1)
     path = tmp_path / 'net.safetensors'
-    loaded = load_face_features(path, features.save(net, path, seed=0))
+    loaded = load_face_features(path, nets.save(net, path, seed=0))
     assert loaded.provenance == {'seed': 0}
-    features.round_to_float16(net)
+    nets.round_to_float16(net)
     X = to_float(images)
     onp.testing.assert_allclose(loaded.features(X), net.features(X), rtol=1e-4, atol=1e-4)

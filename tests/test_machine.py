@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from d2lvae import clock
+from d2lvae.base import machine as clock
 
 IDLE = {'user': 0, 'system': 0, 'idle': 0, 'iowait': 0, 'steal': 0, 'guest': 0, 'guest_nice': 0}
 

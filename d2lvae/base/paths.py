@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / 'data'  # downloads, ignored by git
 NOTEBOOKS = ROOT / 'notebooks'
 RESULTS = ROOT / 'results'  # what the reference runs found, committed

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from d2lvae.errors import CourseError
+from d2lvae.base.errors import CourseError
 
 
 def run_in_process(task, failure_of_control=None):
@@ -38,8 +38,8 @@ def run_in_process(task, failure_of_control=None):
 
 
 def main(task):
-    from d2lvae import results
-    from d2lvae.experiment import Experiment
+    from d2lvae.runs import scores
+    from d2lvae.runs.experiment import Experiment
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     experiment, seed = Experiment(**task['experiment']), task['seed']
@@ -47,7 +47,7 @@ def main(task):
     data = experiment.data()
     experiment.train(seed, data)
     if task['scored']:
-        results.score(experiment, seed, data, control)
+        scores.score(experiment, seed, data, control)
 
 
 def end_with_parent():

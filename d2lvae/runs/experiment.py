@@ -12,12 +12,15 @@ import pandas as pd
 import pydantic
 import yaml
 
-from d2lvae import files, networks, paths
+from d2lvae import networks
+from d2lvae.base import files, paths
 from d2lvae.data import MNIST, AnimeFaces, AvatarFaces, read_faces, read_pictures
-from d2lvae.errors import CourseError, LockedError
+from d2lvae.base.errors import CourseError, LockedError
 from d2lvae.feature_matching import FeatureMatchingTrainer
 from d2lvae.training import Trainer
-from d2lvae.vae import conv_vae, dense_vae, initialize
+from d2lvae.layers import initialize
+from d2lvae.runs.checkpoint import Checkpoint
+from d2lvae.vae import conv_vae, dense_vae
 
 Count = Annotated[int, pydantic.Field(ge=1)]
 CountOrAll = Annotated[int, pydantic.Field(ge=0)]
@@ -336,42 +339,6 @@ class Experiment(pydantic.BaseModel):
         return vae, disc
 
 
-class Checkpoint:
-    """Everything a run needs to go on: networks, optimisers, statistics; replaced as a whole.
-
-    The position is the number of epochs in the statistics.
-    """
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def rows(self):
-        """The statistics so far, a dict an epoch."""
-        if not self.folder.exists():
-            return []
-        table = pd.read_csv(self.folder / 'epochs.csv', float_precision='round_trip')
-        return table.astype(object).where(table.notna(), None).to_dict('records')
-
-    def restore(self, trainer):
-        """Bring networks and optimisers back; the statistics so far."""
-        files.recover(self.folder)  # here only, where no other process can be writing it
-        rows = self.rows()
-        if rows:
-            files.load_weights(trainer.model, self.folder / 'vae.safetensors')
-            trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
-            if trainer.disc:
-                files.load_weights(trainer.disc, self.folder / 'disc.safetensors')
-                trainer.disc_optim.load_states(str(self.folder / 'disc.states'))
-        return rows
-
-    def save(self, trainer, rows):
-        with files.replaced_folder(self.folder) as folder:
-            files.save_weights(trainer.model, folder / 'vae.safetensors')
-            trainer.vae_optim.save_states(str(folder / 'vae.states'))
-            if trainer.disc:
-                files.save_weights(trainer.disc, folder / 'disc.safetensors')
-                trainer.disc_optim.save_states(str(folder / 'disc.states'))
-            pd.DataFrame(rows).to_csv(folder / 'epochs.csv', index=False)
 
 
 def sentence(error):

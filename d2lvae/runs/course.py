@@ -13,8 +13,9 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 from traitlets.config import Config
 
-from d2lvae import files, paths, tables
-from d2lvae.errors import CourseError
+from d2lvae.base import files, paths
+from d2lvae.runs import tables
+from d2lvae.base.errors import CourseError
 
 TITLE = 'Learned losses: the executed course'
 # nbconvert sets source code that a cell shows in the font of the text.

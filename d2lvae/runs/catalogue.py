@@ -2,10 +2,10 @@
 
 import functools
 
-from d2lvae.errors import CourseError
-from d2lvae.recipes import recipes
-from d2lvae.results import load_summary
-from d2lvae.study import GROUPS, SMOKE, entries_of_study, study
+from d2lvae.base.errors import CourseError
+from d2lvae.runs.recipes import recipes
+from d2lvae.runs.results import load_summary
+from d2lvae.runs.study import GROUPS, SMOKE, entries_of_study, study
 
 __all__ = ['GROUPS', 'SMOKE', 'entries', 'find', 'group', 'state', 'study', 'summary']
 

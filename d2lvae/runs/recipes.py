@@ -1,7 +1,7 @@
 """Our own recipes for the study's networks."""
 
-from d2lvae.experiment import Experiment
-from d2lvae.study import ABLATIONS, FEWER_FACES, Entry, entries_of_study
+from d2lvae.runs.experiment import Experiment
+from d2lvae.runs.study import ABLATIONS, FEWER_FACES, Entry, entries_of_study
 
 
 def recipes():

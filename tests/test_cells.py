@@ -4,8 +4,8 @@ from typing import Literal
 
 import pytest
 
-from d2lvae.errors import CourseError
-from d2lvae.parameters import checked, with_epochs
+from d2lvae.base.errors import CourseError
+from d2lvae.runs.cells import checked, with_epochs
 
 DECLARED = {'num_epochs': int, 'lr': float, 'cosine': bool, 'loss': Literal['bce', 'l2']}
 CELL = 'num_epochs: int = 2\nlr: float = 1e-3'

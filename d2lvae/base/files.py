@@ -11,7 +11,7 @@ import filelock
 import safetensors.numpy
 from mxnet import np
 
-from d2lvae.errors import CourseError, LockedError
+from d2lvae.base.errors import CourseError, LockedError
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from d2lvae.experiment import Experiment
+from d2lvae.runs.experiment import Experiment
 
 SMOKE = {'num_epochs': 4, 'run': '', 'scale': 'smoke'}
 SMOKE_DIGITS = {'num_train': 3200, 'num_held_out': 500}

@@ -5,16 +5,12 @@ import numpy as onp
 import pytest
 from mxnet import autograd, np
 
-from d2lvae import features
 from d2lvae.data import MNIST, to_float
-from d2lvae.features import (
-    DIGIT_CLASSIFIER,
-    load_digit_classifier,
-    save,
-    shifted,
-    train_digit_classifier,
-)
-from d2lvae.vae import initialize
+from d2lvae.frozen import digits as features
+from d2lvae.frozen import nets
+from d2lvae.frozen.digits import DIGIT_CLASSIFIER, load_digit_classifier, train_digit_classifier
+from d2lvae.frozen.nets import save, shifted
+from d2lvae.layers import initialize
 
 
 @pytest.fixture(scope='module')
@@ -81,7 +77,7 @@ def test_features_are_what_the_last_layer_sees(classifier, mnist):
 def test_features_do_not_depend_on_batches(classifier, mnist, monkeypatch):
     X = to_float(mnist.held_out_images[:25])
     whole = classifier.features(X)
-    monkeypatch.setattr(features, 'PREDICTION_BATCH', 10)
+    monkeypatch.setattr(nets, 'PREDICTION_BATCH', 10)
     onp.testing.assert_allclose(classifier.features(X), whole, rtol=1e-4, atol=1e-4)
 
 

@@ -13,12 +13,15 @@ import yaml
 from safetensors.numpy import load_file
 
 import d2lvae
-from d2lvae import files, metrics, plots
+from d2lvae import metrics, plots
+from d2lvae.base import files
 from d2lvae.data import to_float
-from d2lvae.errors import CourseError
-from d2lvae.face_features import load_face_features
-from d2lvae.features import load_digit_classifier
-from d2lvae.vae import dense_vae, initialize, num_parameters
+from d2lvae.base.errors import CourseError
+from d2lvae.frozen.faces import load_face_features
+from d2lvae.frozen.digits import load_digit_classifier
+from d2lvae.layers import num_parameters
+from d2lvae.base.machine import circumstances
+from d2lvae.runs.scores import finished_seeds, score
 
 STATISTICS = [
     'seed',
@@ -37,9 +40,6 @@ STATISTICS = [
     'disc_weight',
     'lr',
 ]
-EXPLORED = 'DenseVAE_on_MNIST/5_3_400_bce_150_jitter0.4_binarised_cosine'  # by chapter 01
-MNIST_DECODER = Path(__file__).with_name('frozen') / 'mnist_decoder.safetensors'
-FROZEN_FEATURES = {(1, 28, 28): load_digit_classifier, (3, 64, 64): load_face_features}
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 
 
@@ -58,62 +58,16 @@ def run(experiment, seeds=(0,), control=None, study_row=None):
     return publish(experiment, data, control, study_row)
 
 
-def score(experiment, seed, data, control=None):
-    """Held-out numbers of a finished seed, kept beside its weights."""
-    stored = stored_metrics(experiment, seed, control)
-    if stored:
-        return stored
-    vae, _ = experiment.load(seed, data.shape)
-    reconstruct = control and control.load(seed, data.shape)[0]
-    values = held_out_metrics(vae, data, reconstruct)
-    last = experiment.trained(seed)[-1]
-    values = {'train_loss': last['kl'] + last['pbp'], **values}
-    content = {'control': control and control.folder, 'metrics': values}
-    files.write_whole(metrics_path(experiment, seed), json.dumps(content, indent=1).encode())
-    return values
 
 
-def stored_metrics(experiment, seed, control=None):
-    """What `score` has kept of a finished seed beside this control, or None."""
-    path = metrics_path(experiment, seed)
-    if experiment.trained(seed) is None or not path.exists():
-        return None
-    stored = json.loads(path.read_text())
-    return stored['metrics'] if stored['control'] == (control and control.folder) else None
 
 
-def metrics_path(experiment, seed):
-    return experiment.work / f'seed_{seed}' / 'metrics.json'
 
 
-def held_out_metrics(vae, data, control_vae=None):
-    """`metrics.held_out_metrics` on the held-out pictures of `data`."""
-    X = to_float(data.held_out_images)
-    control = control_vae and metrics.reconstructions(control_vae, X)[3]
-    return metrics.held_out_metrics(
-        vae,
-        X,
-        data.held_out_labels,
-        control,
-        frozen_features(data.shape),
-        reference=to_float(data.train_images[: len(X)]),
-    )
 
 
-def frozen_features(shape):
-    """The frozen net whose features are compared for pictures of `shape` (C, H, W), or None."""
-    load = FROZEN_FEATURES.get(tuple(shape))
-    return load and load()
 
 
-def finished_seeds(experiment):
-    """Metrics by seed of all seeds that are trained and scored on this machine."""
-    found = {}
-    for path in sorted(experiment.work.glob('seed_*/metrics.json')):
-        seed = int(path.parent.name.removeprefix('seed_'))
-        if experiment.trained(seed) is not None:
-            found[seed] = json.loads(path.read_text())['metrics']
-    return dict(sorted(found.items()))
 
 
 def publish(experiment, data, control=None, study_row=None):
@@ -213,25 +167,8 @@ def draw(folder, vae, data, statistics):
     plots.curves(statistics, path=folder / 'curves.png')
 
 
-def circumstances():
-    """Versions, machine and threads."""
-    packages = ('mxnet', 'd2l', 'numpy')
-    return {
-        'versions': {
-            'python': platform.python_version(),
-            'd2lvae': d2lvae.__version__,
-            **{name: version(name) for name in packages},
-        },
-        'machine': f'{cpu_name()}, {os.cpu_count()} cores, '
-        f'{"GPU" if mx.context.num_gpus() else "no GPU"}',
-        'threads': int(os.environ['OMP_NUM_THREADS']),
-    }
 
 
-def cpu_name():
-    lines = Path('/proc/cpuinfo').read_text().splitlines()
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.machine()
 
 
 def verdict(greater, smaller, metric):
@@ -260,22 +197,7 @@ def load_summary(folder):
         raise CourseError(f'{folder} holds no result: run the experiment first.') from e
 
 
-def evaluate(experiment, seed, images, labels=None):
-    """Held-out numbers of a finished local seed on other pictures, uint8 (N, C, H, W)."""
-    shape = tuple(images.shape[1:])
-    vae, _ = experiment.load(seed, shape)
-    return metrics.held_out_metrics(vae, to_float(images), labels, None, frozen_features(shape))
 
 
-def keep_mnist_decoder(experiment, seed, data):
-    """Keep a finished seed's decoder, and its means of the held-out digits, as float16."""
-    vae, _ = experiment.load(seed, data.shape)
-    means = metrics.reconstructions(vae, to_float(data.held_out_images))[0]
-    files.save_weights(vae.decoder, MNIST_DECODER, dtype='float16', means=means)
 
 
-def load_mnist_decoder():
-    """A VAE with the kept decoder, its encoder untrained, and the kept means (10000, 5)."""
-    vae = initialize(dense_vae((1, 28, 28)), seed=0)
-    files.load_weights(vae.decoder, MNIST_DECODER)
-    return vae, load_file(MNIST_DECODER)['means'].astype('float32')

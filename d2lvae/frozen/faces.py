@@ -2,7 +2,7 @@
 
 Anime faces have no labels, and the Inception net of the usual distances is a download. A net that
 must tell by how many quarters a picture is turned learns what a face consists of without any
-(Gidaris et al. 2018). `python -m d2lvae.face_features` trains it again; as with the digit
+(Gidaris et al. 2018). `python -m d2lvae.frozen.faces` trains it again; as with the digit
 classifier of `features`, the weights are a part of this package.
 """
 
@@ -12,12 +12,12 @@ import numpy as onp
 from mxnet import np
 from mxnet.gluon import nn
 
-from d2lvae import paths
+from d2lvae.base import paths
 from d2lvae.data import AnimeFaces, to_float
-from d2lvae.features import fit, in_batches, load, round_to_float16, save, shifted
-from d2lvae.vae import initialize
+from d2lvae.frozen.nets import fit, in_batches, load, round_to_float16, save, shifted
+from d2lvae.layers import initialize
 
-FACE_FEATURES = Path(__file__).with_name('frozen') / 'face_features.safetensors'
+FACE_FEATURES = Path(__file__).with_name('face_features.safetensors')
 FACE_FEATURES_SHA256 = 'fd35b7b7411bc5e639ce359c0474ce6599c3b67369c7d55b847646cc88827600'
 CHANNELS = 32, 64, 96, 128
 KERNELS = 5, 3, 3, 3

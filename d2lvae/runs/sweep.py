@@ -16,9 +16,11 @@ import yaml
 from dask.distributed import Client, LocalCluster
 from tqdm import tqdm
 
-from d2lvae import catalogue, files, one_seed, paths, plots, results, tables
-from d2lvae.errors import CourseError
-from d2lvae.experiment import Experiment
+from d2lvae import plots
+from d2lvae.base import files, paths
+from d2lvae.runs import catalogue, one_seed, results, scores, tables
+from d2lvae.base.errors import CourseError
+from d2lvae.runs.experiment import Experiment
 
 SECONDS_TO_CONNECT = 8
 
@@ -56,7 +58,7 @@ class Task(NamedTuple):
 
     def finished(self):
         if self.scored:
-            return results.stored_metrics(self.experiment, self.seed, self.control) is not None
+            return scores.stored_metrics(self.experiment, self.seed, self.control) is not None
         return self.experiment.trained(self.seed) is not None
 
 
@@ -228,7 +230,7 @@ def publish_finished(runs, waiting, summaries):
     """Publish every run that has no task left; add its summary by its label."""
     for run in runs:
         left = [name for name in waiting if name.startswith(f'{run.experiment.folder}, seed ')]
-        if run.label not in summaries and not left and results.finished_seeds(run.experiment):
+        if run.label not in summaries and not left and scores.finished_seeds(run.experiment):
             data = run.experiment.data()
             summaries[run.label] = results.publish(run.experiment, data, run.control, run.study_row)
 

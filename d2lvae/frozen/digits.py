@@ -1,0 +1,109 @@
+"""A small digit classifier, trained once and frozen: the features behind the Frechet distance.
+
+The Inception net of the usual FID has never seen a digit, and is a download. The authors of the FID
+advise a classifier of the data itself (github.com/bioinf-jku/TTUR/issues/24); such distances can be
+compared only with others on the same weights, so the weights are a part of this package and their
+SHA-256 is a constant of this module. `python -m d2lvae.frozen.digits` trains them again.
+"""
+
+from pathlib import Path
+
+from mxnet.gluon import nn
+
+from d2lvae.data import MNIST, to_float
+from d2lvae.frozen.nets import fit, in_batches, load, round_to_float16, save, shifted
+from d2lvae.layers import initialize
+
+DIGIT_CLASSIFIER = Path(__file__).with_name('digit_classifier.safetensors')
+DIGIT_CLASSIFIER_SHA256 = '46193e09c183c314a7642bd8f3dc784b18f3c35f8313d73b03ce7b2cd5076f71'
+
+
+class DigitClassifier(nn.HybridBlock):
+    """A LeNet with ReLU and max-pooling (LeCun et al. 1998): digits to logits (N, 10).
+
+    Digits are (N, 1, 28, 28), float32 in [0, 1]: MXNet arrays in a call, NumPy in the methods.
+
+    `provenance` is a dict (data, data_sha256, seed, num_epochs, test_accuracy) if the weights were
+    loaded from the package's file, and empty otherwise.
+    """
+
+    distance, knows_labels = 'frechet', True  # what `metrics` asks it for
+
+    def __init__(self):
+        super().__init__(prefix='digit_')  # weights keep their names however many nets there are
+        self.provenance = {}
+        with self.name_scope():
+            self.body = nn.HybridSequential(prefix='')
+            self.body.add(
+                nn.Conv2D(16, 5, padding=2, in_channels=1, activation='relu'),
+                nn.MaxPool2D(),
+                nn.Conv2D(32, 5, in_channels=16, activation='relu'),
+                nn.MaxPool2D(),
+                nn.Dense(64, in_units=32 * 5 * 5, activation='relu'),
+            )
+            self.logits = nn.Dense(10, in_units=64)
+
+    def hybrid_forward(self, F, X):
+        return self.logits(self.body(X))
+
+    def features(self, X):
+        """Activations before the last layer, NumPy (N, 64), >= 0."""
+        return in_batches(self.body, X)
+
+    def predict(self, X):
+        """The likeliest digit of each picture, NumPy (N,), integers from 0 to 9."""
+        return in_batches(self, X).argmax(axis=1)
+
+    def accuracy(self, X, labels):
+        """Share of the pictures that get their label, NumPy (N,)."""
+        return float((self.predict(X) == labels).mean())
+
+
+def train_digit_classifier(images, labels, num_epochs=10, lr=2e-3, batch_size=100, seed=0):
+    """Train a `DigitClassifier`, its digits shifted a little at random.
+
+    Parameters
+    ----------
+    images, labels : numpy.ndarray
+        uint8 digits (N, 1, 28, 28) and their labels (N,).
+    seed : int
+        Fixes first weights, order and shifts; the same number of threads gives the same weights.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer digits than one batch holds: no step would be made.
+    """
+
+    def examples(batch, rng):
+        return shifted(images[batch], rng), labels[batch]
+
+    net = initialize(DigitClassifier(), seed)
+    return fit(net, examples, len(images), num_epochs, lr, batch_size, seed)
+
+
+def load_digit_classifier(path=DIGIT_CLASSIFIER, sha256=DIGIT_CLASSIFIER_SHA256):
+    """The frozen classifier of the metrics; ValueError if the file is not that of this course."""
+    return load(DigitClassifier(), path, sha256)
+
+
+def main(seed=0, num_epochs=10):
+    """Train the classifier on MNIST and store it with the accuracy of what was stored."""
+    data = MNIST()
+    net = train_digit_classifier(data.train_images, data.train_labels, num_epochs, seed=seed)
+    round_to_float16(net)
+    accuracy = net.accuracy(to_float(data.held_out_images), data.held_out_labels)
+    sha256 = save(
+        net,
+        DIGIT_CLASSIFIER,
+        data='mnist',
+        data_sha256=data.fingerprint,
+        seed=seed,
+        num_epochs=num_epochs,
+        test_accuracy=accuracy,
+    )
+    print(f'test accuracy {accuracy:.4f}, SHA-256 {sha256}')
+
+
+if __name__ == '__main__':
+    main()
