@@ -406,7 +406,8 @@ def test_a_killed_publication_leaves_the_earlier_result_and_is_cleared_away(runs
     before = content(solo().published)
     program = (
         'import os, signal, tiny\n'
-        'from d2lvae.runs import plots, results\n'
+        'from d2lvae import plots\n'
+        'from d2lvae.runs import results\n'
         'plots.curves = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n'
         "results.publish(tiny.solo(), tiny.solo().data(), study_row='another')\n"
     )
