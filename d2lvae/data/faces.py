@@ -44,6 +44,8 @@ class AnimeFaces(ImageData):
         If there are no faces or too few, or if the zip is damaged or made to do harm.
     """
 
+    features = 'faces'
+
     def __init__(
         self, path=None, num_train=0, num_held_out=0, size=64, root=paths.DATA, batch_size=64
     ):
@@ -61,6 +63,11 @@ class AnimeFaces(ImageData):
             f'{len(images)} faces in {path.name}',
             batch_size,
         )
+
+    @classmethod
+    def read_own(cls, path, size=64):
+        """Faces from a folder or a zip, uint8 (N, 3, size, size), and None for their labels."""
+        return read_faces(path, size), None
 
 
 def read_faces(path, size, root=paths.DATA):

@@ -12,6 +12,22 @@ from d2lvae.base.errors import CourseError
 class ImageData(d2l.DataModule):
     """Training and held-out pictures in memory.
 
+    A data set of one's own is a subclass that fills them in, registered in `data.DATASETS`. It is
+    made as `TheClass(num_train=..., num_held_out=..., batch_size=...)`, and with `size=` (the
+    experiment's `image_size`) unless it has a `side` of its own. What is known before any picture
+    is read stands at the class:
+
+    kind : 'digits' or 'faces'
+        Which networks and parameters of an experiment apply.
+    folder_name : str or None
+        The data's name in results folders; None: as in `dataset=`.
+    side : int or None
+        Height and width in pixels; None: as asked for.
+    default_sizes : tuple of int, or None
+        Training and held-out pictures that 0 asks for; None: as many as there are.
+    features : 'digits', 'faces' or None
+        The net in `frozen` whose features score them; None: none does.
+
     Parameters
     ----------
     train, held_out : tuple of numpy.ndarray
@@ -19,6 +35,8 @@ class ImageData(d2l.DataModule):
     source : str
         Where the pictures came from, in words.
     """
+
+    kind, folder_name, side, default_sizes, features = 'faces', None, None, None, None
 
     def __init__(self, name, train, held_out, source, batch_size=64):
         super().__init__(num_workers=0)

@@ -20,6 +20,7 @@ from d2lvae.base.errors import CourseError
 from d2lvae.base.files import write_whole
 from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
 from d2lvae.data.images import ImageData, first, sha256
+from d2lvae.data.own import read_pictures
 
 IDX_FILES = (
     'train-images-idx3-ubyte',
@@ -53,6 +54,13 @@ class MNIST(ImageData):
     """
 
     SHAPE = (1, 28, 28)
+    kind, folder_name, side, default_sizes, features = (
+        'digits',
+        'MNIST',
+        28,
+        (60000, 10000),
+        'digits',
+    )
 
     def __init__(self, num_train=0, num_held_out=0, root=paths.DATA, batch_size=64):
         arrays, source = load_mnist(Path(root))
@@ -64,6 +72,11 @@ class MNIST(ImageData):
             source,
             batch_size,
         )
+
+    @classmethod
+    def read_own(cls, path, size=None):
+        """Digits from a folder or an idx file, uint8 (N, 1, 28, 28), and their labels or None."""
+        return read_pictures(path, cls.SHAPE)
 
 
 def load_mnist(root):
