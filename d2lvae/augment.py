@@ -3,6 +3,8 @@
 Pictures X are float32 in [0, 1] with shape (N, C, H, W); `rng` is a `numpy.random.Generator`.
 """
 
+from typing import NamedTuple
+
 import mxnet as mx
 import numpy as onp
 from mxnet import np
@@ -30,3 +32,46 @@ def mirrored(X, rng):
     """Pictures (N, C, H, W), each mirrored left to right with probability 1/2."""
     chosen = np.array(rng.random(len(X)) < 0.5).reshape(-1, 1, 1, 1)
     return np.where(chosen, np.flip(X, axis=3), X)
+
+
+def binarised(X, rng):
+    """Pictures (N, C, H, W) with each pixel drawn from Bernoulli(pixel): 0 or 1."""
+    return (np.array(rng.random(X.shape, dtype='float32')) < X).astype('float32')
+
+
+class Move(NamedTuple):
+    """A shift by whole pixels, wrapped around the edges, and perhaps a mirroring of a whole batch.
+
+    The discriminator sees real and fake pictures with the same move, a new one at each step, so
+    that it cannot learn by heart where a line belongs: Zhao et al. 2020, equations 3 and 4, in the
+    simplest form.
+    """
+
+    down: int
+    right: int
+    mirror: bool
+
+    @classmethod
+    def drawn(cls, reach, rng):
+        """A move by up to `reach` pixels either way, mirrored or not; none at all if that is 0."""
+        if not reach:
+            return STILL
+        down, right = rng.integers(-reach, reach + 1, size=2)
+        return cls(int(down), int(right), bool(rng.integers(2)))
+
+    def there(self, X):
+        """X (N, C, H, W) moved."""
+        moved = rolled(X, self.down, self.right)
+        return np.flip(moved, axis=3) if self.mirror else moved
+
+    def back(self, X):
+        """What `there` has moved, in its old place."""
+        moved = np.flip(X, axis=3) if self.mirror else X
+        return rolled(moved, -self.down, -self.right)
+
+
+STILL = Move(0, 0, False)
+
+
+def rolled(X, down, right):
+    return np.roll(X, (down, right), axis=(2, 3)) if down or right else X

@@ -3,7 +3,10 @@
 from mxnet import autograd, np
 
 from d2lvae.losses import feature_loss, kl_divergence, sigmoid
+from d2lvae.schedules import pbp_weight_at
 from d2lvae.training import Trainer, gradient
+
+PRIOR_NOISE = 1  # the random stream of the prior's latents
 
 
 class FeatureMatchingTrainer(Trainer):
@@ -11,23 +14,13 @@ class FeatureMatchingTrainer(Trainer):
 
     Three isolations (Larsen et al. 2016, section 2.3 and algorithm 1): the adversarial gradient
     moves the decoder, but not the encoder; Dis_l moves both, but not the discriminator; decoded
-    samples of the prior are judged beside the reconstructions.
-
-    Parameters
-    ----------
-    dis_l_weight : float
-        Weight of Dis_l in combo epochs; the pixels keep `pbp_weight`, which may be 0.
-    **parameters
-        Those of `Trainer`.
+    samples of the prior are judged beside the reconstructions. Dis_l weighs `dis_l_weight`, and the
+    pixels keep `pbp_weight`, which may be 0.
     """
-
-    def __init__(self, dis_l_weight=1.0, **parameters):
-        super().__init__(**parameters)
-        self.dis_l_weight = dis_l_weight
 
     def prepare(self, model, data, disc=None):
         super().prepare(model, data, disc)
-        if disc:
+        if disc is not None:
             self.features = disc.net[: disc.middle]
             self.features.hybridize(static_alloc=True)
 
@@ -46,17 +39,16 @@ class FeatureMatchingTrainer(Trainer):
             logits = self.model.decode(latents)
         terms = self.disc_step(X.detach(), sigmoid(logits.detach()))
         likeness, likeness_terms = self.likeness(logits[: len(X)], X.detach())
-        adversarial_grad, adversarial = gradient(self.adversarial_loss, logits)
-        terms['grad_norm_adversarial'] = self.norm(adversarial_grad)
-        disc_weight = self.disc_weight_at(self.step)
-        if self.disc_weighting == 'adaptive':
-            ratio = self.smoothed_ratio(self.norm(likeness), terms['grad_norm_adversarial'])
-            disc_weight = terms['disc_weight'] = disc_weight * ratio
-        push = np.concatenate([likeness, np.zeros_like(likeness)])
-        [z_grad] = autograd.grad([logits], [latents], head_grads=[push], retain_graph=True)
-        autograd.backward([logits], [push + disc_weight * adversarial_grad])
+        adversarial_grad, adversarial = self.adversarial_gradient(logits)
+        terms['grad_norm_adversarial'] = self.norm_graph(adversarial_grad)
+        disc_weight = self.weighted(
+            terms, self.norm_graph(likeness), terms['grad_norm_adversarial']
+        )
+        logits_grad = np.concatenate([likeness, np.zeros_like(likeness)])
+        [z_grad] = autograd.grad([logits], [latents], head_grads=[logits_grad], retain_graph=True)
+        autograd.backward([logits], [logits_grad + disc_weight * adversarial_grad])
         z_grad = z_grad.as_np_ndarray()[: len(X)]
-        autograd.backward([kl, z], [np.full_like(kl, self.kl_weight), z_grad])
+        autograd.backward([kl, z], [np.full_like(kl, self.p.kl_weight), z_grad])
         self.vae_optim.step(len(X))
         return {
             'kl': kl.mean(),
@@ -67,7 +59,8 @@ class FeatureMatchingTrainer(Trainer):
 
     def prior_noise(self, shape):
         """Latents of the prior for this step, apart from the noise of its posteriors."""
-        return np.array(self.rng(self.step, 1).standard_normal(shape, dtype='float32'))
+        rng = self.rng(self.step, PRIOR_NOISE)
+        return np.array(rng.standard_normal(shape, dtype='float32'))
 
     def likeness(self, logits, X):
         """Gradient, with respect to the logits, of Dis_l and PBP loss, weighted; and their terms.
@@ -79,10 +72,10 @@ class FeatureMatchingTrainer(Trainer):
         dis_l_grad, dis_l = gradient(
             lambda y: feature_loss(self.features(sigmoid(y)), wanted), logits
         )
-        pbp_grad, pbp = gradient(self.pbp_loss, logits, X)
-        push = self.dis_l_weight * dis_l_grad + self.pbp_weight_at(self.step) * pbp_grad
-        return push, {
+        pbp_grad, pbp = gradient(self.pbp_graph, logits, X)
+        pbp_weight = pbp_weight_at(self.p, self.step, self.num_steps)
+        return self.p.dis_l_weight * dis_l_grad + pbp_weight * pbp_grad, {
             'pbp': pbp.mean(),
             'dis_l': dis_l.mean(),
-            'grad_norm_pbp': self.norm(pbp_grad),
+            'grad_norm_pbp': self.norm_graph(pbp_grad),
         }

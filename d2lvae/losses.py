@@ -5,7 +5,8 @@ the picture is X_hat = sigmoid(logits). A discriminator gives one logit for each
 (N,), high for a picture that it takes for genuine.
 
 `F` is where the operators come from, as in Gluon's `hybrid_forward`: MXNet itself for arrays, its
-symbols inside a graph (`networks.Graph`).
+symbols inside a graph (`layers.Graph`). In `hybrid_forward` it comes first; here it comes last,
+because a loss is mostly called without it.
 """
 
 import mxnet as mx
@@ -77,21 +78,56 @@ def feature_loss(features, wanted, F=mx):
 PBP_LOSSES = {'bce': bce_from_logits, 'l2': l2_from_logits}
 
 
-def discriminator_loss(real, fake, F=mx):
-    r"""Cross-entropy of the discriminator's logits: its part on real and its part on fake pictures.
+# Learned losses: pairs of what the discriminator pays and what the VAE pays. The logits d of real
+# and of fake pictures have shape (N,), and so has each loss.
+
+
+def non_saturating_disc(real, fake, F=mx):
+    r"""Cross-entropy of the discriminator: its part on real and its part on fake pictures.
 
     $$-\log D(x) = \log(1 + e^{-d(x)}) \qquad -\log(1 - D(\hat x)) = \log(1 + e^{d(\hat x)})$$
 
-    Goodfellow et al. 2014, equation 1, with D = sigmoid(d); each part has shape (N,).
+    Goodfellow et al. 2014, equation 1, with D = sigmoid(d).
     """
     return softplus(-real, F), softplus(fake, F)
 
 
-def adversarial_loss(fake, F=mx):
-    r"""What the VAE pays when the discriminator is not deceived, shape (N,).
+def non_saturating_vae(fake, F=mx):
+    r"""What the VAE pays when the discriminator is not deceived.
 
     $$-\log D(\hat x) = \log(1 + e^{-d(\hat x)})$$
 
-    The non-saturating loss of Goodfellow et al. 2014, section 3: "genuine" as the wrong label.
+    Goodfellow et al. 2014, section 3: "genuine" as the wrong label.
     """
     return softplus(-fake, F)
+
+
+def hinge_disc(real, fake, F=mx):
+    r"""$\max(0, 1 - d(x))$ and $\max(0, 1 + d(\hat x))$ (Lim and Ye 2017, equation 9)."""
+    return F.npx.relu(1 - real), F.npx.relu(1 + fake)
+
+
+def hinge_vae(fake, F=mx):
+    r"""$-d(\hat x)$ (Lim and Ye 2017, equation 10)."""
+    return -fake
+
+
+def least_squares_disc(real, fake, F=mx):
+    r"""$\frac{1}{2} (d(x) - 1)^2$ and $\frac{1}{2} (d(\hat x) + 1)^2$.
+
+    Mao et al. 2017, equation 2, whose labels are free: with 1 and -1 the boundary lies at the logit
+    0, as in the other losses.
+    """
+    return 0.5 * F.np.square(real - 1), 0.5 * F.np.square(fake + 1)
+
+
+def least_squares_vae(fake, F=mx):
+    r"""$\frac{1}{2} (d(\hat x) - 1)^2$ (Mao et al. 2017, equation 2)."""
+    return 0.5 * F.np.square(fake - 1)
+
+
+ADVERSARIAL = {
+    'non_saturating': (non_saturating_disc, non_saturating_vae),
+    'hinge': (hinge_disc, hinge_vae),
+    'least_squares': (least_squares_disc, least_squares_vae),
+}

@@ -1,9 +1,12 @@
 """Encoders, decoders and discriminators: Gluon blocks that return logits and know no loss."""
 
 import math
+from functools import partial
+from inspect import signature
 
 from mxnet.gluon import nn
 
+from d2lvae.base.errors import CourseError
 from d2lvae.layers import UPSAMPLING, Residual, SpectralConv2D, conv_layers, dense_layers, doubled
 
 SMALLEST = 4  # side of the map between the convolutions and the latents
@@ -14,8 +17,9 @@ SMALLEST = 4  # side of the map between the convolutions and the latents
 class DenseEncoder(nn.HybridBlock):
     """Pictures (N, C, H, W) to (mu, log_var), each (N, latents)."""
 
-    def __init__(self, shape, latents, hidden_layers, hidden_nodes):
+    def __init__(self, shape, latents=5, hidden_layers=3, hidden_nodes=400):
         super().__init__()
+        self.latents = latents
         self.net = dense_layers(math.prod(shape), hidden_layers, hidden_nodes, 2 * latents)
 
     def hybrid_forward(self, F, X):
@@ -25,7 +29,7 @@ class DenseEncoder(nn.HybridBlock):
 class DenseDecoder(nn.HybridBlock):
     """Latents (N, latents) to the logits of pictures (N, C, H, W)."""
 
-    def __init__(self, shape, latents, hidden_layers, hidden_nodes):
+    def __init__(self, shape, latents=5, hidden_layers=3, hidden_nodes=400):
         super().__init__()
         self.shape = shape
         self.net = dense_layers(latents, hidden_layers, hidden_nodes, math.prod(shape))
@@ -40,10 +44,10 @@ class DenseLogReg(nn.HybridBlock):
     `middle`, here and below, is how many layers of `net` give the features of Dis_l.
     """
 
-    def __init__(self, shape, hidden_layers, hidden_nodes):
+    def __init__(self, shape, disc_layers=1, disc_nodes=200):
         super().__init__()
-        self.net = dense_layers(math.prod(shape), hidden_layers, hidden_nodes, 1)
-        self.middle = hidden_layers
+        self.net = dense_layers(math.prod(shape), disc_layers, disc_nodes, 1)
+        self.middle = disc_layers
 
     def hybrid_forward(self, F, X):
         return F.np.reshape(self.net(X), (-1,))
@@ -59,8 +63,9 @@ class ConvEncoder(nn.HybridBlock):
     4x4; the latents are linear in the last map. `deep` adds a 3x3 convolution on every scale.
     """
 
-    def __init__(self, shape, latents, base_channels, deep=False):
+    def __init__(self, shape, latents=512, base_channels=32, deep=False):
         super().__init__()
+        self.latents = latents
         self.net = nn.HybridSequential()
         inputs = shape[0]
         for outputs in widths(shape, base_channels):
@@ -81,7 +86,7 @@ class ConvDecoder(nn.HybridBlock):
     (`transposed_conv`). `deep` adds a 3x3 convolution on every scale but the last.
     """
 
-    def __init__(self, shape, latents, base_channels, upsampling='resize', deep=False):
+    def __init__(self, shape, latents=512, base_channels=32, upsampling='resize', deep=False):
         super().__init__()
         channels = widths(shape, base_channels)[::-1]
         self.map = (-2, channels[0], SMALLEST, SMALLEST)
@@ -102,26 +107,30 @@ class ConvDisc(nn.HybridBlock):
 
     Parameters
     ----------
-    norm : {'batch', 'spectral', 'none'}
+    disc_channels : int
+        Of the first convolution; each further one has twice as many.
+    disc_norm : {'batch', 'spectral', 'none'}
         Batch norm from the second convolution on, as in the study; or spectral norm of every
-        layer (`SpectralConv2D`).
+        layer (`layers.SpectralConv2D`).
     deep : bool
         Adds a 3x3 convolution on every scale: the DeepConvDisc.
     """
 
-    def __init__(self, shape, base_channels, norm='batch', deep=False):
+    def __init__(self, shape, disc_channels=32, disc_norm='batch', deep=False):
         super().__init__()
+        scales_between(shape)
         self.net = nn.HybridSequential()
-        inputs, first = shape[0], 'none' if norm == 'batch' else norm
-        for scale, outputs in enumerate(doubled(base_channels, 3)):
-            self.net.add(*conv_layers(inputs, outputs, norm=first))
+        inputs, norm = shape[0], 'none' if disc_norm == 'batch' else disc_norm
+        for scale, outputs in enumerate(doubled(disc_channels, 3)):
+            self.net.add(*conv_layers(inputs, outputs, norm=norm))
+            norm = disc_norm
             if deep:
-                self.net.add(*conv_layers(outputs, outputs, 3, 1, norm=norm))
-            inputs, first = outputs, norm
+                self.net.add(*conv_layers(outputs, outputs, 3, 1, norm))
+            inputs = outputs
             if scale == 1:
                 self.middle = len(self.net)
         side = shape[1] // 8
-        if norm == 'spectral':
+        if disc_norm == 'spectral':
             self.net.add(SpectralConv2D(inputs, 1, side, 1, padding=0))
         else:
             # A convolution of that size would say the same, but hand back its gradient in a memory
@@ -135,20 +144,21 @@ class ConvDisc(nn.HybridBlock):
 class ResNet(nn.HybridBlock):
     """Discriminator: the ResNet-18 of He et al. 2016; pictures to one logit each, (N,).
 
-    `base_channels` is the width of its first stage, 64 in the paper.
+    `disc_channels` is the width of its first stage, 64 in the paper.
     """
 
-    def __init__(self, shape, base_channels=64):
+    def __init__(self, shape, disc_channels=64):
         super().__init__()
+        scales_between(shape)
         self.net = nn.HybridSequential()
         self.net.add(
-            nn.Conv2D(base_channels, 7, 2, 3, in_channels=shape[0], use_bias=False),
-            nn.BatchNorm(in_channels=base_channels),
+            nn.Conv2D(disc_channels, 7, 2, 3, in_channels=shape[0], use_bias=False),
+            nn.BatchNorm(in_channels=disc_channels),
             nn.Activation('relu'),
             nn.MaxPool2D(3, 2, 1),
         )
-        inputs = base_channels
-        for stage, outputs in enumerate(doubled(base_channels, 4)):
+        inputs = disc_channels
+        for stage, outputs in enumerate(doubled(disc_channels, 4)):
             self.net.add(Residual(inputs, outputs, 2 if stage else 1), Residual(outputs, outputs))
             inputs = outputs
             if stage == 0:
@@ -161,4 +171,42 @@ class ResNet(nn.HybridBlock):
 
 def widths(shape, base_channels):
     """Channels on each scale between a picture of `shape` (C, S, S) and the map of 4x4."""
-    return doubled(base_channels, int(math.log2(shape[1] // SMALLEST)))
+    return doubled(base_channels, scales_between(shape))
+
+
+def scales_between(shape):
+    """How often the side of a picture (C, S, S) is halved to 4; CourseError if it can't be."""
+    scales = math.log2(shape[1] / SMALLEST)
+    if shape[1] != shape[2] or scales < 1 or scales % 1:
+        raise CourseError(
+            'Convolutional networks need square pictures whose side is a power of 2 from 8 on, '
+            f'and these have {shape[1]} x {shape[2]} pixels: use the faces of avatars or anime, '
+            'or use DenseVAE and DenseLogReg.'
+        )
+    return int(scales)
+
+
+# What an experiment names. A constructor takes the pictures' shape and, by their names, those of
+# the experiment's sizes that it needs; an encoder says how many `latents` it has.
+
+VAES = {  # encoder, decoder
+    'DenseVAE': (DenseEncoder, DenseDecoder),
+    'ConvVAE': (ConvEncoder, ConvDecoder),
+    'DeepConvVAE': (partial(ConvEncoder, deep=True), partial(ConvDecoder, deep=True)),
+}
+DISCRIMINATORS = {
+    'DenseLogReg': DenseLogReg,
+    'ConvDisc': ConvDisc,
+    'DeepConvDisc': partial(ConvDisc, deep=True),
+    'ResNet': ResNet,
+}
+
+
+def sizes_of(net):
+    """The names of what a constructor takes beside the pictures' shape."""
+    return [name for name in signature(net).parameters if name != 'shape']
+
+
+def make(net, shape, sizes):
+    """What a constructor makes for pictures of `shape` (C, H, W), of the sizes that it knows."""
+    return net(shape, **{name: sizes[name] for name in sizes_of(net) if name in sizes})

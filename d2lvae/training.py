@@ -6,19 +6,19 @@ import mxnet as mx
 import numpy as onp
 from d2l import mxnet as d2l
 from mxnet import autograd, gluon, np
-from tqdm import tqdm
 
 from d2lvae import layers
-from d2lvae.augment import jittered, mirrored
+from d2lvae.augment import STILL, Move, binarised, jittered, mirrored
 from d2lvae.base.errors import CourseError
-from d2lvae.base.machine import Clock
 from d2lvae.layers import Graph
-from d2lvae.losses import PBP_LOSSES, adversarial_loss, discriminator_loss, sigmoid, summed
+from d2lvae.losses import ADVERSARIAL, PBP_LOSSES, sigmoid, summed
+from d2lvae.schedules import disc_weight_at, lr_at, mean_over_epoch, pbp_weight_at, phase
 
 SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
 MAX_RATIO = 1e4  # of the gradients, in the code of Esser et al. 2021
 SMOOTHING = 0.99  # of that ratio from step to step
+MOVES = 2  # the random stream of what moves before the discriminator; 1 is `prior_noise`'s
 
 
 class Trainer(d2l.Trainer):
@@ -26,183 +26,110 @@ class Trainer(d2l.Trainer):
 
     Parameters
     ----------
-    num_epochs : int
-        Passes over the training pictures.
-    solo_epochs : int
-        The first so many train the VAE alone, with PBP weight 1; the rest are combo epochs.
-    lr, lr_schedule : float, {'constant', 'cosine'}
-        Learning rate of both networks; 'cosine' lets it fall to 0 over the whole run
-        (Loshchilov and Hutter 2017, without restarts).
-    beta1 : float
-        Adam's decay of the mean gradient, for both networks; 0.5 is usual where two networks chase
-        each other (Radford et al. 2016).
-    disc_weight, pbp_weight : float
-        Weights of the adversarial and the pixel-by-pixel loss in combo epochs.
-    pbp_decay, pbp_decay_every : float
-        The PBP weight is multiplied by the first after every so many combo epochs, which need not
-        be a whole number.
-    disc_weighting : {'fixed', 'adaptive'}
-        'adaptive': the adversarial loss weighs `disc_weight` times how much smaller its gradient is
-        than that of the PBP loss (`smoothed_ratio`).
-    disc_warmup_epochs : int
-        The last so many solo epochs train the discriminator too; the VAE does not notice.
-    disc_ramp_epochs : float
-        Over the first so many combo epochs the disc weight rises in proportion to the steps.
-    binarise_input : bool
-        The encoder sees the picture with each pixel drawn from Bernoulli(pixel).
-    augment : float
-        Standard deviation in pixels of random shifts of the training pictures, with turns and
-        zooms in proportion (`data.jittered`); the last fifth of the epochs sees them as they are.
-    flip : bool
-        Each training picture is mirrored left to right with probability 1/2.
-    kl_weight : float
-        Weight of the KL divergence in all epochs: the beta of Higgins et al. 2017.
+    p : schedules.TrainingParameters
+        All that is chosen by name.
     seed : int
         Everything random derives from (seed, epoch, step).
     """
 
-    def __init__(
-        self,
-        num_epochs,
-        solo_epochs=0,
-        batch_size=64,
-        lr=1e-3,
-        lr_schedule='constant',
-        beta1=0.9,
-        disc_weight=1.0,
-        pbp_weight=1.0,
-        pbp_decay=1.0,
-        pbp_decay_every=25.0,
-        disc_weighting='fixed',
-        disc_warmup_epochs=0,
-        disc_ramp_epochs=0.0,
-        binarise_input=False,
-        augment=0.0,
-        flip=False,
-        kl_weight=1.0,
-        seed=0,
-    ):
-        super().__init__(num_epochs)
-        self.save_hyperparameters()
-
-    # Schedules
-
-    def phase(self, epoch):
-        return 'solo' if self.disc is None or epoch < self.solo_epochs else 'combo'
-
-    def pbp_weight_at(self, step):
-        """PBP weight at a step (from 0) of the whole run: 1 while solo, then decayed.
-
-        What counts are *combo* epochs; the study counted the solo ones too.
-        """
-        if self.phase(step // self.num_steps) == 'solo':
-            return 1.0
-        combo_steps = step - self.solo_epochs * self.num_steps
-        return self.pbp_weight * self.pbp_decay ** (
-            combo_steps // max(1, round(self.pbp_decay_every * self.num_steps))
-        )
-
-    def disc_weight_at(self, step):
-        """Disc weight at a step (from 0) of the whole run: 0 while solo, then up the ramp."""
-        combo_steps = step + 1 - self.solo_epochs * self.num_steps
-        ramp_steps = max(1, self.disc_ramp_epochs * self.num_steps)
-        return self.disc_weight * min(1.0, max(0.0, combo_steps / ramp_steps))
-
-    def lr_at(self, step):
-        """Learning rate at a step (from 0) of the whole run."""
-        if self.lr_schedule == 'constant':
-            return self.lr
-        return self.lr * (1 + math.cos(math.pi * step / (self.num_epochs * self.num_steps))) / 2
-
-    # Training
+    def __init__(self, p, seed=0):
+        super().__init__(p.num_epochs)
+        self.p, self.seed = p, seed
 
     def prepare(self, model, data, disc=None):
-        """Bind networks and data without training; the optimisers start afresh."""
-        self.data, self.disc = data, disc
+        """Bind networks and data without training; the optimisers start afresh.
+
+        Without a discriminator all epochs are solo, unless `disc_weight` 0 says that this is the
+        matched plain run of a recipe, whose combo epochs keep their PBP weight.
+        """
+        self.data, self.disc, self.model = data, disc, model
+        if disc is None and self.p.trains_disc:
+            self.p = self.p.changed(solo_epochs=self.p.num_epochs)
         self.epoch = self.step = 0
-        self.num_steps = len(data.train_images) // self.batch_size
+        self.num_steps = len(data.train_images) // self.p.batch_size
         if not self.num_steps:
             raise CourseError(
                 f'There are fewer training pictures ({len(data.train_images)}) than '
-                f'batch_size ({self.batch_size}): lower it or use more pictures.'
+                f'batch_size ({self.p.batch_size}): lower it or use more pictures.'
             )
-        model.trainer = self
-        self.model = model
-        self.vae_optim = adam(model, self.beta1)
-        self.disc_optim = disc and adam(disc, self.beta1)
-        self.ratio = None
+        self.vae_optim = adam(model, self.p.beta1)
+        self.disc_optim = None if disc is None else adam(disc, self.p.beta1)
+        self.ratio, self.move = None, STILL
         self.compile()
 
     def compile(self):
         """The parts of a step as graphs, or small networks would wait for Python."""
         model, disc = self.model, self.disc
-        self.elbo_terms = Graph(model.elbo_terms, model.encoder, model.decoder)
-        self.kl_and_logits = Graph(model.kl_and_logits, model.encoder, model.decoder)
-        self.pbp_loss, self.norm = Graph(PBP_LOSSES[model.pbp_loss]), Graph(norm)
-        if disc:
+        self.elbo_graph = Graph(model.elbo_terms, model.encoder, model.decoder)
+        self.kl_and_logits_graph = Graph(model.kl_and_logits, model.encoder, model.decoder)
+        self.pbp_graph, self.norm_graph = Graph(PBP_LOSSES[model.pbp_loss]), Graph(norm)
+        if disc is not None:
+            self.disc_loss, self.vae_loss = ADVERSARIAL[self.p.adversarial_loss]
             self.separate = layers.has_batch_norm(disc)
-            self.verdict = Graph(self.judged, disc)
-            self.adversarial_loss = Graph(self.deceived, disc)
+            self.disc_graph = Graph(self.disc_terms, disc)
+            self.adversarial_graph = Graph(self.adversarial_term, disc)
 
-    def fit(self, model, data, disc=None, store=None):
-        """Train, from where `store` left off if it is given; see `experiment.Checkpoint`."""
+    def fit(self, model, data, disc=None):
+        """Train from the start to the end; a row of statistics for each epoch."""
         self.prepare(model, data, disc)
-        statistics = store.restore(self) if store else []
-        if statistics and statistics[-1].get('ratio'):
-            self.ratio = np.array(statistics[-1]['ratio'])
-        with tqdm(
-            total=self.num_epochs * self.num_steps,
-            unit='step',
-            disable=None,
-            initial=len(statistics) * self.num_steps,
-        ) as self.progress:
-            for epoch in range(len(statistics), self.num_epochs):
-                self.epoch = epoch
-                statistics.append(self.fit_epoch())
-                if store:
-                    store.save(self, statistics)
-        return statistics
+        return list(self.epochs())
 
-    def fit_epoch(self):
-        """One pass over the training pictures; its row of means for the statistics."""
-        clock, phase = Clock(), self.phase(self.epoch)
-        step_of = self.solo_step if phase == 'solo' else self.combo_step
-        self.progress.set_description(f'epoch {self.epoch + 1}/{self.num_epochs} {phase}')
-        batches = self.data.shuffled_batches(self.batch_size, self.rng())
+    def epochs(self, first=0, stop=None, report=lambda trainer, steps, terms: None):
+        """Train epochs from `first` up to `stop`, or all; yields the row of means of each.
+
+        `report` is told how many steps more are done, and the loss terms of the last one.
+        """
+        for epoch in range(first, stop or self.p.num_epochs):
+            self.epoch = epoch
+            yield self.fit_epoch(report)
+
+    def fit_epoch(self, report=lambda trainer, steps, terms: None):
+        """One pass over the training pictures; its row."""
+        step_of = self.solo_step if phase(self.p, self.epoch) == 'solo' else self.combo_step
+        if self.disc is None:
+            step_of = self.solo_step
+        batches = self.data.shuffled_batches(self.p.batch_size, self.rng())
         rngs = [self.rng(step) for step in range(self.num_steps)]
         totals, queue = {}, []
         for step, (X, eps, rng) in enumerate(zip(batches, self.latent_noise(rngs), rngs)):
             self.step = self.epoch * self.num_steps + step
-            lr = self.lr_at(self.step)
-            self.vae_optim.set_learning_rate(lr)
-            if self.disc:
-                self.disc_optim.set_learning_rate(lr)
+            lr = self.set_learning_rate()
             X, X_in = self.noisy(X, rng)
+            self.move = Move.drawn(self.p.disc_shift, self.rng(step, MOVES))
             queue.append(step_of(X, eps, X_in))
             if len(queue) == SYNC_EVERY or step == self.num_steps - 1:
-                self.add_up(totals, queue, first_step=step + 1 - len(queue))
+                last = self.add_up(totals, queue, first_step=step + 1 - len(queue))
+                report(self, len(queue), last)
                 queue = []
-        row = {name: total / self.num_steps for name, total in totals.items()}
-        seconds, alone = clock.read()
+        return self.row(totals, lr)
+
+    def row(self, totals, lr):
+        """The statistics of the epoch that has just ended."""
+        of_epoch = self.p, self.epoch, self.num_steps
+        combo = phase(self.p, self.epoch) == 'combo'
         return {
             'epoch': self.epoch,
-            'phase': phase,
-            'pbp_weight': self.mean(self.pbp_weight_at),
-            'disc_weight': self.mean(self.disc_weight_at) if phase == 'combo' else None,
-            **row,
+            'phase': 'combo' if combo else 'solo',
+            'pbp_weight': mean_over_epoch(pbp_weight_at, *of_epoch),
+            'disc_weight': mean_over_epoch(disc_weight_at, *of_epoch) if combo else None,
+            **{name: total / self.num_steps for name, total in totals.items()},
             **({} if self.ratio is None else {'ratio': self.ratio.item()}),
             'lr': lr,
-            'seconds': seconds,
-            'alone': alone,
         }
 
-    def mean(self, value_at):
-        """Mean of a schedule over this epoch's steps."""
-        first = self.epoch * self.num_steps
-        return onp.mean([value_at(step) for step in range(first, first + self.num_steps)])
+    def set_learning_rate(self):
+        """Give both optimisers the learning rate of this step, and return it."""
+        lr = lr_at(self.p, self.step, self.num_steps)
+        self.vae_optim.set_learning_rate(lr)
+        if self.disc is not None:
+            self.disc_optim.set_learning_rate(lr)
+        return lr
 
     def add_up(self, totals, queue, first_step):
-        """Wait for the queued steps, add their terms to the totals, show them; stop at a NaN."""
+        """Wait for the queued steps and add their terms to the totals; the terms of the last step.
+
+        Raises CourseError at a number that is not finite.
+        """
         values = np.stack([np.stack(list(terms.values())) for terms in queue]).asnumpy()
         for step, value in enumerate(values, first_step):
             for name, number in zip(queue[0], value):
@@ -213,14 +140,7 @@ class Trainer(d2l.Trainer):
                     )
         for name, number in zip(queue[0], values.sum(axis=0, dtype='float64')):
             totals[name] = totals.get(name, 0.0) + float(number)
-        self.progress.update(len(queue))
-        self.progress.set_postfix(
-            {
-                name: f'{x:.4g}'
-                for name, x in zip(queue[0], values[-1])
-                if name in ('kl', 'pbp', 'adversarial', 'disc_accuracy')
-            }
-        )
+        return dict(zip(queue[0], values[-1]))
 
     # Noise
 
@@ -232,29 +152,29 @@ class Trainer(d2l.Trainer):
         """The noise of an epoch's latents (steps, N, latents), copied at once: a copy waits for all
         steps before it.
         """
-        shape = self.batch_size, self.model.latents
+        shape = self.p.batch_size, self.model.latents
         return np.array(onp.stack([rng.standard_normal(shape, dtype='float32') for rng in rngs]))
 
     def noisy(self, X, rng):
         """The pictures of a step, and what the encoder sees of them."""
-        if self.augment and self.epoch < AUGMENTED_PART * self.num_epochs:
-            X = jittered(X, self.augment, rng)
-        if self.flip:
+        if self.p.augment and self.epoch < AUGMENTED_PART * self.p.num_epochs:
+            X = jittered(X, self.p.augment, rng)
+        if self.p.flip:
             X = mirrored(X, rng)
-        if not self.binarise_input:
-            return X, X
-        return X, (np.array(rng.random(X.shape, dtype='float32')) < X).astype('float32')
+        return X, binarised(X, rng) if self.p.binarise_input else X
 
     # Steps
 
     def solo_step(self, X, eps, X_in):
         """One update of the VAE alone, and one of the discriminator if it is warming up."""
         with autograd.record():
-            kl, pbp, logits = self.elbo_terms(X, eps, X_in)
-        autograd.backward([kl, pbp], [np.full_like(kl, self.kl_weight), np.ones_like(pbp)])
+            kl, pbp, logits = self.elbo_graph(X, eps, X_in)
+        pbp_weight = pbp_weight_at(self.p, self.step, self.num_steps)
+        weights = np.full_like(kl, self.p.kl_weight), np.full_like(pbp, pbp_weight)
+        autograd.backward([kl, pbp], list(weights))
         self.vae_optim.step(len(X))
         terms = {'kl': kl.mean(), 'pbp': pbp.mean()}
-        if self.disc and 0 < self.solo_epochs - self.epoch <= self.disc_warmup_epochs:
+        if self.disc is not None and self.p.common_epochs <= self.epoch < self.p.solo_epochs:
             terms |= self.disc_step(X.detach(), sigmoid(logits.detach()))
         return terms
 
@@ -267,16 +187,15 @@ class Trainer(d2l.Trainer):
         back-propagated (MXNet 1.9.1): each graph gets an alias of its own by `detach`.
         """
         with autograd.record():
-            kl, logits = self.kl_and_logits(X_in, eps)
+            kl, logits = self.kl_and_logits_graph(X_in, eps)
         terms = self.disc_step(X.detach(), sigmoid(logits.detach()))
-        pbp_grad, pbp = gradient(self.pbp_loss, logits, X.detach())
-        adversarial_grad, adversarial = gradient(self.adversarial_loss, logits)
-        norms = self.norm(pbp_grad), self.norm(adversarial_grad)
-        disc_weight = self.disc_weight_at(self.step)
-        if self.disc_weighting == 'adaptive':
-            disc_weight = terms['disc_weight'] = disc_weight * self.smoothed_ratio(*norms)
-        push = self.pbp_weight_at(self.step) * pbp_grad + disc_weight * adversarial_grad
-        autograd.backward([kl, logits], [np.full_like(kl, self.kl_weight), push])
+        pbp_grad, pbp = gradient(self.pbp_graph, logits, X.detach())
+        adversarial_grad, adversarial = self.adversarial_gradient(logits)
+        norms = self.norm_graph(pbp_grad), self.norm_graph(adversarial_grad)
+        disc_weight = self.weighted(terms, *norms)
+        pbp_weight = pbp_weight_at(self.p, self.step, self.num_steps)
+        logits_grad = pbp_weight * pbp_grad + disc_weight * adversarial_grad
+        autograd.backward([kl, logits], [np.full_like(kl, self.p.kl_weight), logits_grad])
         self.vae_optim.step(len(X))
         return {
             'kl': kl.mean(),
@@ -286,6 +205,33 @@ class Trainer(d2l.Trainer):
             'grad_norm_pbp': norms[0],
             'grad_norm_adversarial': norms[1],
         }
+
+    def disc_step(self, X, X_hat):
+        """One update of the discriminator on real pictures and on detached reconstructions."""
+        layers.power_iteration(self.disc)
+        with autograd.record():
+            disc_real, disc_fake, accuracy = self.disc_graph(
+                self.move.there(X), self.move.there(X_hat)
+            )
+        autograd.backward([disc_real, disc_fake])
+        self.disc_optim.step(1)
+        return {'disc_real': disc_real, 'disc_fake': disc_fake, 'disc_accuracy': accuracy}
+
+    def adversarial_gradient(self, logits):
+        """Gradient of the adversarial loss at the decoder's logits, and the loss (N,).
+
+        The discriminator sees the pictures moved; the gradient is moved back.
+        """
+        grad, adversarial = gradient(self.adversarial_graph, self.move.there(logits.detach()))
+        return self.move.back(grad), adversarial
+
+    def weighted(self, terms, pbp_norm, adversarial_norm):
+        """The weight of the adversarial loss in this step; an adaptive one is added to `terms`."""
+        disc_weight = disc_weight_at(self.p, self.step, self.num_steps)
+        if self.p.disc_weighting == 'adaptive':
+            disc_weight = disc_weight * self.smoothed_ratio(pbp_norm, adversarial_norm)
+            terms['disc_weight'] = disc_weight
+        return disc_weight
 
     def smoothed_ratio(self, pbp_norm, adversarial_norm):
         r"""How much smaller the adversarial gradient is, an average over the last 100 steps or so.
@@ -301,34 +247,27 @@ class Trainer(d2l.Trainer):
         self.ratio = ratio
         return ratio
 
-    def disc_step(self, X, X_hat):
-        """One update of the discriminator on real pictures and on detached reconstructions."""
-        layers.power_iteration(self.disc)
-        with autograd.record():
-            disc_real, disc_fake, accuracy = self.verdict(X, X_hat)
-        autograd.backward([disc_real, disc_fake])
-        self.disc_optim.step(1)
-        return {'disc_real': disc_real, 'disc_fake': disc_fake, 'disc_accuracy': accuracy}
+    # What the graphs compute
 
-    def judge(self, X, X_hat, F=mx):
+    def disc_logits(self, X, X_hat, F=mx):
         """The discriminator's logits of real and of fake pictures, in one pass if it can be.
 
         With batch norm it can't: each picture's logit would depend on the other kind's statistics.
         """
         if self.separate:
             return self.disc(X), self.disc(X_hat)
-        return F.np.split(self.disc(F.np.concatenate([X, X_hat])), [self.batch_size])
+        return F.np.split(self.disc(F.np.concatenate([X, X_hat])), [self.p.batch_size])
 
-    def judged(self, X, X_hat, F=mx):
+    def disc_terms(self, X, X_hat, F=mx):
         """The two parts of the discriminator's loss, and how often it is right: means."""
-        real, fake = self.judge(X, X_hat, F)
-        disc_real, disc_fake = discriminator_loss(real, fake, F)
+        real, fake = self.disc_logits(X, X_hat, F)
+        disc_real, disc_fake = self.disc_loss(real, fake, F)
         accuracy = (F.np.mean(real > 0) + F.np.mean(fake <= 0)) / 2
         return F.np.mean(disc_real), F.np.mean(disc_fake), accuracy
 
-    def deceived(self, logits, F=mx):
+    def adversarial_term(self, logits, F=mx):
         """The adversarial loss (N,) of the decoder's logits."""
-        return adversarial_loss(self.disc(sigmoid(logits, F)), F)
+        return self.vae_loss(self.disc(sigmoid(logits, F)), F)
 
 
 def adam(net, beta1=0.9):

@@ -66,14 +66,11 @@ class VAE(d2l.Module):
         return sigmoid(self.decode(z))
 
 
-def dense_vae(shape, latents=5, hidden_layers=3, hidden_nodes=400, pbp_loss='bce'):
-    """The DenseVAE for pictures of `shape` (C, H, W): equal dense layers on both sides."""
-    sizes = (shape, latents, hidden_layers, hidden_nodes)
-    return VAE(networks.DenseEncoder(*sizes), networks.DenseDecoder(*sizes), latents, pbp_loss)
+def make_vae(name, shape, pbp_loss='bce', **sizes):
+    """A VAE of `networks.VAES` for pictures of `shape` (C, H, W).
 
-
-def conv_vae(shape, latents=512, base_channels=32, pbp_loss='bce', upsampling='resize', deep=False):
-    """The ConvVAE for pictures of `shape` (C, S, S), S = 32, 64, 128 ...; `deep`: DeepConvVAE."""
-    encoder = networks.ConvEncoder(shape, latents, base_channels, deep)
-    decoder = networks.ConvDecoder(shape, latents, base_channels, upsampling, deep)
-    return VAE(encoder, decoder, latents, pbp_loss)
+    `sizes` are the arguments of its encoder and its decoder, by name; either takes those that it
+    knows, and has defaults for the others.
+    """
+    encoder, decoder = (networks.make(net, shape, sizes) for net in networks.VAES[name])
+    return VAE(encoder, decoder, encoder.latents, pbp_loss)

@@ -137,7 +137,7 @@ def test_a_run_is_written_to_its_folder_and_named(runs, ran, output):
 
 def test_a_run_trains_its_control_too_and_touches_no_results(runs, ran):
     control = catalogue.find(BCE).at('smoke')
-    assert control.trained(0) and control.trained(1)
+    assert control.statistics(0) and control.statistics(1)
     assert not (runs / 'no_results').exists()
 
 

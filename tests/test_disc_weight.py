@@ -10,19 +10,24 @@ from tiny import combo, equal, weights
 from d2lvae import training
 from d2lvae.base.errors import CourseError
 from d2lvae.runs.experiment import Experiment
+from d2lvae.schedules import disc_weight_at
 
 # Ramp
 
 
 def test_without_a_ramp_the_weight_is_switched_on_with_the_first_combo_step():
     trainer = bound(solo_epochs=2, disc_weight=3.0)  # 4 epochs of 4 steps
-    assert [trainer.disc_weight_at(step) for step in range(16)] == [0] * 8 + [3] * 8
+    assert [disc_weight_at(trainer.p, step, trainer.num_steps) for step in range(16)] == [0] * 8 + [
+        3
+    ] * 8
 
 
 def test_a_ramp_rises_in_equal_steps_and_ends_at_the_weight():
     trainer = bound(solo_epochs=1, disc_weight=3.0, disc_ramp_epochs=1.5)  # 6 steps
     expected = [0] * 4 + [0.5, 1, 1.5, 2, 2.5, 3] + [3] * 6
-    assert [trainer.disc_weight_at(step) for step in range(16)] == pytest.approx(expected)
+    assert [
+        disc_weight_at(trainer.p, step, trainer.num_steps) for step in range(16)
+    ] == pytest.approx(expected)
 
 
 def test_a_combo_step_has_the_disc_weight_of_its_own_step():

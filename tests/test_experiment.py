@@ -486,7 +486,7 @@ def test_a_finished_seed_is_loaded_while_another_process_looks_at_it(runs):
 
 def test_statistics_of_a_finished_seed_have_a_row_an_epoch(runs):
     combo().train(0, image_data(64))
-    rows = combo().trained(0)
+    rows = combo().statistics(0)
     assert [(row['epoch'], row['phase']) for row in rows] == [
         (0, 'solo'),
         (1, 'solo'),
@@ -504,7 +504,7 @@ def test_seeds_lie_beside_each_other(runs):
 
 
 def test_a_seed_that_is_not_finished_here_cannot_be_loaded(runs):
-    assert solo().trained(0) is None
+    assert solo().statistics(0) is None
     with pytest.raises(CourseError, match='no finished seed 0 on this machine') as e:
         solo().load(0, (1, 6, 5))
     assert '\n' not in str(e.value)
@@ -517,7 +517,7 @@ def test_checkpoints_that_were_begun_with_other_parameters_are_refused(runs):
     assert str(runs) in str(e.value) and '\n' not in str(e.value)
     assert not (solo(run='mine').work / 'seed_1' / 'checkpoint').exists()
     solo(run='mine').train(1, image_data(64))
-    assert solo(run='mine').trained(1)
+    assert solo(run='mine').statistics(1)
 
 
 def test_a_parameter_that_came_later_has_its_default_in_earlier_checkpoints(runs):

@@ -20,17 +20,19 @@ from tiny import (
 from d2lvae import networks
 from d2lvae.feature_matching import FeatureMatchingTrainer
 from d2lvae.layers import initialize
-from d2lvae.losses import PBP_LOSSES, adversarial_loss, feature_loss, kl_divergence, sigmoid
+from d2lvae.losses import PBP_LOSSES, feature_loss, kl_divergence, non_saturating_vae, sigmoid
+from d2lvae.schedules import TrainingParameters
 
 
-def bound(pair='dense', dis_l_weight=2.0, **parameters):
+def bound(pair='dense', dis_l_weight=2.0, seed=0, **parameters):
     """A trainer before its first combo step; always with the same first weights."""
     defaults = {'num_epochs': 4, 'batch_size': 8, 'lr': 1e-2, 'pbp_weight': 0.0}
-    trainer = FeatureMatchingTrainer(dis_l_weight, **defaults | parameters)
+    p = TrainingParameters(dis_l_weight=dis_l_weight, **defaults | parameters)
+    trainer = FeatureMatchingTrainer(p, seed)
     vae, disc = vae_and_disc(pair=pair)
     trainer.prepare(vae, image_data(shape=shape_of(pair)), disc)
     for optimiser in (trainer.vae_optim, trainer.disc_optim):
-        optimiser.set_learning_rate(trainer.lr)
+        optimiser.set_learning_rate(trainer.p.lr)
     return trainer
 
 
@@ -163,7 +165,7 @@ def test_a_step_has_the_gradients_of_its_two_losses(pair, pbp_weight):
             kl, logits = decoded(by_hand, X.copy(), inputs[1].copy(), inputs[2].copy())
             likeness = feature_loss(by_hand.features(sigmoid(logits[:n])), wanted)
             pbp = PBP_LOSSES['bce'](logits[:n], X.copy())
-            adversarial = adversarial_loss(by_hand.disc(sigmoid(logits)))
+            adversarial = non_saturating_vae(by_hand.disc(sigmoid(logits)))
             loss = (0.3 * kl + 2.0 * likeness + pbp_weight * pbp).sum()
             loss = loss + disc_weight * adversarial.sum()
         loss.backward()
@@ -217,7 +219,7 @@ DIS_L = {'dis_l_weight': 0.5, 'pbp_weight': 0.0}
 
 
 def test_an_experiment_with_dis_l_has_this_trainer_and_others_do_not():
-    assert combo(**DIS_L).trainer(3).dis_l_weight == 0.5
+    assert combo(**DIS_L).trainer(3).p.dis_l_weight == 0.5
     assert combo(**DIS_L).trainer(3).seed == 3
     assert not isinstance(combo().trainer(3), FeatureMatchingTrainer)
 

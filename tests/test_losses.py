@@ -77,14 +77,14 @@ def test_pbp_losses_go_by_their_names():
 
 def test_discriminator_loss_is_minus_the_log_of_what_it_gives_the_right_answer():
     real, fake = onp.array([-3.0, 0.0, 2.0]), onp.array([-1.0, 0.5, 4.0])
-    on_real, on_fake = losses.discriminator_loss(mx(real), mx(fake))
+    on_real, on_fake = losses.non_saturating_disc(mx(real), mx(fake))
     assert on_real.asnumpy() == pytest.approx(-onp.log(sigmoid(real)), rel=1e-5)
     assert on_fake.asnumpy() == pytest.approx(-onp.log(1 - sigmoid(fake)), rel=1e-5)
 
 
 def test_discriminator_that_is_right_pays_little_and_one_that_is_wrong_much():
-    right = [part.item() for part in losses.discriminator_loss(mx([20.0]), mx([-20.0]))]
-    wrong = [part.item() for part in losses.discriminator_loss(mx([-20.0]), mx([20.0]))]
+    right = [part.item() for part in losses.non_saturating_disc(mx([20.0]), mx([-20.0]))]
+    wrong = [part.item() for part in losses.non_saturating_disc(mx([-20.0]), mx([20.0]))]
     assert right == pytest.approx([0, 0], abs=1e-5)
     assert wrong == pytest.approx([20, 20])
 
@@ -92,13 +92,13 @@ def test_discriminator_that_is_right_pays_little_and_one_that_is_wrong_much():
 def test_adversarial_loss_is_minus_the_log_of_being_taken_for_genuine():
     fake = onp.array([-30.0, -1.0, 0.0, 2.0])
     by_numpy = -onp.log(sigmoid(fake))
-    assert losses.adversarial_loss(mx(fake)).asnumpy() == pytest.approx(by_numpy, rel=1e-5)
+    assert losses.non_saturating_vae(mx(fake)).asnumpy() == pytest.approx(by_numpy, rel=1e-5)
 
 
 def test_adversarial_loss_falls_with_the_logit_and_does_not_saturate():
     fake = mx([-50.0, 0.0, 50.0])
     fake.attach_grad()
     with autograd.record():
-        loss = losses.adversarial_loss(fake)
+        loss = losses.non_saturating_vae(fake)
     loss.backward()
     assert fake.grad.asnumpy() == pytest.approx([-1, -0.5, 0], abs=1e-6)

@@ -30,7 +30,7 @@ from d2lvae.metrics import (
     spectrum_distance,
     ssim,
 )
-from d2lvae.vae import conv_vae, dense_vae
+from d2lvae.vae import make_vae
 
 
 def random_pictures(*shape, low=0.0, high=1.0):
@@ -581,7 +581,7 @@ NAMES = (
     {'kl', 'pbp', 'held_out_loss', 'sharpness_real', 'active_units', 'sample_sharpness_ratio'}
     | POSTERIOR_NAMES
     | {f'{name}_sampled' for name in POSTERIOR_NAMES}
-    | {'swd_reconstructions', 'swd_samples'}
+    | {'swd_reconstructions', 'swd_samples', 'template_share'}
 )
 CONTROL_NAMES = {'control_psnr', 'control_ssim', 'control_swd', 'control_spectrum_distance'}
 FRECHET_NAMES = {'frechet_reconstructions', 'frechet_samples', 'frechet_floor'}
@@ -664,7 +664,9 @@ def test_the_floor_is_real_against_real(found, digits, training_digits, classifi
 
 
 def test_numbers_are_left_out_that_do_not_apply(digits):
-    vae = initialize(dense_vae((1, 28, 28), 2, 1, 16), seed=0)
+    vae = initialize(
+        make_vae('DenseVAE', (1, 28, 28), latents=2, hidden_layers=1, hidden_nodes=16), seed=0
+    )
     X = digits[:60]
     assert set(held_out_metrics(vae, X, log_likelihood_samples=2)) == NAMES | {'log_likelihood'}
     assert set(held_out_metrics(vae, X, log_likelihood_samples=0)) == NAMES
@@ -683,7 +685,7 @@ class ColourMeans:
 
 @pytest.fixture(scope='module')
 def face_numbers(textures):
-    vae = initialize(conv_vae((3, 32, 32), 4, 4), seed=0)
+    vae = initialize(make_vae('ConvVAE', (3, 32, 32), latents=4, base_channels=4), seed=0)
     X = textures[..., :32]
     control = out_of_focus(X[:60], 3)
     return held_out_metrics(vae, X[:60], None, control, ColourMeans(), X[60:120])
@@ -699,7 +701,7 @@ def test_names_of_faces_are_those_of_the_contract(face_numbers):
 
 
 def test_numbers_of_faces_are_each_that_of_its_name(face_numbers, textures):
-    vae = initialize(conv_vae((3, 32, 32), 4, 4), seed=0)
+    vae = initialize(make_vae('ConvVAE', (3, 32, 32), latents=4, base_channels=4), seed=0)
     X, reference = textures[:60, ..., :32], textures[60:120, ..., :32]
     X_hat, X_sampled = reconstructions(vae, X)[3:]
     noisy = noise_control(out_of_focus(X, 3), face_numbers['sharpness'])
@@ -718,7 +720,9 @@ def test_numbers_of_faces_are_each_that_of_its_name(face_numbers, textures):
 
 
 def test_numbers_of_a_hybridized_vae_do_not_depend_on_batches(digits, monkeypatch):
-    vae = initialize(dense_vae((1, 28, 28), 2, 1, 16), seed=0)
+    vae = initialize(
+        make_vae('DenseVAE', (1, 28, 28), latents=2, hidden_layers=1, hidden_nodes=16), seed=0
+    )
     whole = held_out_metrics(vae, digits[:60], log_likelihood_samples=5)
     assert whole == held_out_metrics(vae, digits[:60], log_likelihood_samples=5)
     monkeypatch.setattr(metrics, 'BATCH', 25)

@@ -75,7 +75,7 @@ METRICS = (
     | FIDELITY
     | {f'{name}_sampled' for name in FIDELITY}
     | DISTANCES
-    | {'sharpness_real', 'sample_sharpness_ratio', 'digit_accuracy'}
+    | {'sharpness_real', 'sample_sharpness_ratio', 'digit_accuracy', 'template_share'}
 )
 CONTROL = {f'control_{name}' for name in ('psnr', 'ssim', 'swd', 'spectrum_distance')}
 CONTROL |= {'control_digit_accuracy'}
@@ -178,7 +178,7 @@ def test_statistics_are_those_of_the_training(written, monkeypatch):
     )
     for seed in (0, 1):
         for row, trained in zip(
-            rows[rows['seed'] == seed].to_dict('records'), combo().trained(seed)
+            rows[rows['seed'] == seed].to_dict('records'), combo().statistics(seed)
         ):
             names = [name for name in trained if name in row and trained[name] is not None]
             assert len(names) > 5

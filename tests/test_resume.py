@@ -23,6 +23,7 @@ from d2lvae.base.errors import CourseError
 from d2lvae.data import ImageData
 from d2lvae.runs import results
 from d2lvae.runs.checkpoint import Checkpoint
+from d2lvae.runs.seed import bar, go_on
 from d2lvae.training import Trainer
 
 KINDS = {'solo': solo, 'combo': combo}
@@ -58,7 +59,11 @@ def train(experiment, data, folder):
     """Train, or go on, with new networks and optimisers."""
     vae, disc = experiment.networks(data.shape, seed=0)
     data.trainer = experiment.trainer(0)
-    data.trainer.fit(vae, data, disc, Checkpoint(folder))
+    data.trainer.prepare(vae, data, disc)
+    checkpoint = Checkpoint(folder)
+    rows = checkpoint.restore(data.trainer)
+    with bar(data.trainer, rows) as progress:
+        go_on(data.trainer, rows, checkpoint, progress)
 
 
 def outcome(folder):
@@ -192,9 +197,9 @@ def epochs(monkeypatch):
     """One item for each epoch that this process trains."""
     epochs, fit_epoch = [], Trainer.fit_epoch
 
-    def counted(self):
+    def counted(self, report):
         epochs.append(self.epoch)
-        return fit_epoch(self)
+        return fit_epoch(self, report)
 
     monkeypatch.setattr(Trainer, 'fit_epoch', counted)
     return epochs
@@ -236,7 +241,7 @@ def test_a_run_that_was_killed_while_it_wrote_ends_with_the_same_bytes(
     assert epochs == list(range(epoch, 4))
     assert everything(combo()) == undisturbed['combo']
     left = {p.name for p in (combo().work / 'seed_0').iterdir()}
-    assert left == {'checkpoint', 'metrics.json', '.lock'}
+    assert left == {'checkpoint', 'circumstances.json', 'metrics.json', '.lock'}
 
 
 def test_a_third_process_finishes_what_the_first_left(runs, undisturbed):
@@ -258,7 +263,7 @@ def test_looking_at_a_seed_does_not_disturb_the_process_that_writes_it(runs):
     save_states = trainer.vae_optim.save_states
 
     def looked_at_meanwhile(path):
-        assert experiment.trained(0) and Path(path).parent != folder
+        assert experiment.statistics(0) and Path(path).parent != folder
         save_states(path)
 
     trainer.vae_optim.save_states = looked_at_meanwhile

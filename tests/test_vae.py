@@ -9,7 +9,7 @@ from d2lvae import networks
 from d2lvae.data import to_float
 from d2lvae.layers import initialize, num_parameters
 from d2lvae.losses import bce_from_logits, kl_divergence, l2_from_logits
-from d2lvae.vae import conv_vae, dense_vae
+from d2lvae.vae import make_vae
 
 EPS, EPS_OTHER = np.array(onp.random.default_rng(0).standard_normal((2, 4, 2), 'float32'))
 
@@ -83,7 +83,7 @@ def test_generated_pictures_are_decoded_from_the_given_latents(vae):
 
 
 def test_the_studys_vae_is_784_400_400_400_10_and_back():
-    vae = initialize(dense_vae((1, 28, 28)), seed=0)
+    vae = initialize(make_vae('DenseVAE', (1, 28, 28)), seed=0)
     sizes = [784, 400, 400, 400, 10]
     encoder = sum(m * n + n for m, n in zip(sizes, sizes[1:]))
     sizes = [5, 400, 400, 400, 784]
@@ -102,7 +102,7 @@ def num_trainable(net):
 
 
 def test_the_convolutional_vae_for_64x64_has_four_scales_and_linear_latents_on_both_sides():
-    vae = initialize(conv_vae((3, 64, 64), latents=512, base_channels=32), seed=0)
+    vae = initialize(make_vae('ConvVAE', (3, 64, 64)), seed=0)
     channels = [3, 32, 64, 128, 256]
     encoder = sum(16 * m * n + n + 2 * n for m, n in zip(channels, channels[1:]))  # 2: batch norm
     encoder += 256 * 4 * 4 * 1024 + 1024
@@ -115,27 +115,32 @@ def test_the_convolutional_vae_for_64x64_has_four_scales_and_linear_latents_on_b
 def test_the_defaults_of_the_convolutional_vae_are_the_studys_sizes_and_resizing():
     shapes, by_name = (
         [w.shape for w in weights(initialize(vae, seed=0)).values()]
-        for vae in (conv_vae((3, 64, 64)), conv_vae((3, 64, 64), 512, 32, 'bce', 'resize', False))
+        for vae in (
+            make_vae('ConvVAE', (3, 64, 64)),
+            make_vae('ConvVAE', (3, 64, 64), latents=512, base_channels=32, upsampling='resize'),
+        )
     )
     assert shapes == by_name
 
 
 @pytest.mark.parametrize('upsampling, kernel', [('resize', 3), ('transposed', 4)])
 def test_upsampling_reaches_the_decoder(upsampling, kernel):
-    vae = initialize(conv_vae(FACE, 2, 2, upsampling=upsampling), seed=0)
+    vae = initialize(
+        make_vae('ConvVAE', FACE, latents=2, base_channels=2, upsampling=upsampling), seed=0
+    )
     kernels = [w.shape[2:] for w in weights(vae.decoder).values() if w.ndim == 4]
     assert kernels == [(kernel, kernel)] * 3
     assert [w.shape[2:] for w in weights(vae.encoder).values() if w.ndim == 4] == [(4, 4)] * 3
 
 
 def test_a_deep_vae_is_deep_on_both_sides():
-    vae = initialize(conv_vae(FACE, 2, 2, deep=True), seed=0)
+    vae = initialize(make_vae('DeepConvVAE', FACE, latents=2, base_channels=2), seed=0)
     for half in (vae.encoder, vae.decoder):
         assert sum(w.ndim == 4 for w in weights(half).values()) == 6
 
 
 def test_the_pixel_loss_reaches_the_convolutional_vae():
-    assert [conv_vae(FACE, 2, 2, name).pbp_loss for name in ('bce', 'l2')] == ['bce', 'l2']
+    assert [make_vae('ConvVAE', FACE, name).pbp_loss for name in ('bce', 'l2')] == ['bce', 'l2']
 
 
 def test_a_picture_is_reconstructed_alike_whatever_else_is_in_its_batch(vae, X):

@@ -14,7 +14,7 @@ from d2lvae.base import paths
 from d2lvae.data import ImageData
 from d2lvae.layers import initialize
 from d2lvae.runs.experiment import Experiment
-from d2lvae.vae import conv_vae, dense_vae
+from d2lvae.vae import make_vae
 
 SHAPE = (1, 6, 5)
 FACE = (3, 32, 32)
@@ -64,9 +64,12 @@ def shape_of(pair):
 def vae_and_disc(seed=0, pbp_loss='bce', pair='dense'):
     """A dense pair, or a convolutional one whose discriminator is in `CONV_DISCS`."""
     if pair == 'dense':
-        vae, disc = dense_vae(SHAPE, 2, 1, 16, pbp_loss), networks.DenseLogReg(SHAPE, 1, 8)
+        sizes = {'latents': 2, 'hidden_layers': 1, 'hidden_nodes': 16}
+        vae = make_vae('DenseVAE', SHAPE, pbp_loss, **sizes)
+        disc = networks.DenseLogReg(SHAPE, 1, 8)
     else:
-        vae, disc = conv_vae(FACE, 2, 2, pbp_loss), CONV_DISCS[pair]()
+        vae = make_vae('ConvVAE', FACE, pbp_loss, latents=2, base_channels=2)
+        disc = CONV_DISCS[pair]()
     return initialize(vae, seed), initialize(disc, seed)
 
 

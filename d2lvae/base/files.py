@@ -87,14 +87,14 @@ def recover(path):
 
 
 @contextlib.contextmanager
-def locked(folder, what):
-    """Hold `folder` for this process; LockedError at once if another one holds it.
+def locked(folder, what, wait=False):
+    """Hold `folder` for this process; LockedError at once if another one holds it and not `wait`.
 
     The lock is the operating system's and ends with its process, however that ends.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / '.lock', timeout=0)
+        lock = filelock.FileLock(folder / '.lock', timeout=-1 if wait else 0)
         try:
             lock.acquire()
         except filelock.Timeout:

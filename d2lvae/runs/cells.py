@@ -5,7 +5,8 @@ import ast
 import pydantic
 
 from d2lvae.base.errors import CourseError
-from d2lvae.runs.experiment import COMBO_ONLY, NOT_PARAMETERS, Experiment, sentence
+from d2lvae.base.parameters import sentence
+from d2lvae.runs.experiment import NOT_PARAMETERS, Experiment
 
 INJECTED = '# Parameters'  # the first line of the cell that papermill adds
 
@@ -48,7 +49,7 @@ def known(declared):
 
     Where there is no discriminator, nothing that is about one.
     """
-    of_no_use = () if 'discriminator' in declared else COMBO_ONLY
+    of_no_use = () if 'discriminator' in declared else Experiment.of('combo', 'disc')
     fields = [n for n in Experiment.model_fields if n not in (*NOT_PARAMETERS, *of_no_use)]
     return list(dict.fromkeys([*declared, *fields]))
 

@@ -1,27 +1,19 @@
-"""The results folder: scoring finished seeds, and writing them down as one folder."""
+"""The results folder: training and scoring seeds, and writing them down as one folder."""
 
 import json
-import os
-import platform
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 
-import mxnet as mx
 import pandas as pd
 import yaml
-from safetensors.numpy import load_file
 
-import d2lvae
 from d2lvae import metrics, plots
 from d2lvae.base import files
-from d2lvae.data import to_float
 from d2lvae.base.errors import CourseError
-from d2lvae.frozen.faces import load_face_features
-from d2lvae.frozen.digits import load_digit_classifier
+from d2lvae.data import to_float
 from d2lvae.layers import num_parameters
-from d2lvae.base.machine import circumstances
-from d2lvae.runs.scores import finished_seeds, score
+from d2lvae.runs import identity
+from d2lvae.runs.scores import SCORES, finished_seeds, name_of, score
 
 STATISTICS = [
     'seed',
@@ -41,6 +33,7 @@ STATISTICS = [
     'lr',
 ]
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
+CIRCUMSTANCES = ('versions', 'machine', 'threads')
 
 
 def run(experiment, seeds=(0,), control=None, study_row=None):
@@ -51,96 +44,124 @@ def run(experiment, seeds=(0,), control=None, study_row=None):
     """
     data = experiment.data()
     for seed in seeds:
-        if control:
+        if control is not None:
             control.train(seed, data)
         experiment.train(seed, data)
         score(experiment, seed, data, control)
     return publish(experiment, data, control, study_row)
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 def publish(experiment, data, control=None, study_row=None):
     """Write all finished seeds as one results folder, whole; its summary.
 
-    Seeds of the same parameters that an earlier result holds and this machine does not are kept.
+    Seeds of the same run that an earlier result holds and this machine does not are kept. What is
+    unchanged is left alone, to the last byte.
     """
-    seeds = finished_seeds(experiment)
-    statistics = pd.concat([pd.DataFrame(experiment.trained(s)).assign(seed=s) for s in seeds])
+    identity.keep(experiment, data)
     folder = experiment.published
-    parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
-    here = min(seeds)
-    vae, disc = experiment.load(here, data.shape)
     with files.locked(experiment.work, f'The result of {experiment.folder}'):
-        seeds, statistics, earlier = with_earlier(folder, experiment, seeds, statistics)
+        files.recover(folder)
+        earlier = earlier_result(folder, experiment, data)
+        seeds = {s: local_seed(experiment, s, m) for s, m in finished_seeds(experiment, control).items()}
+        local = min(seeds)
+        if earlier:
+            check_mixture(folder, earlier, seeds, control)
+            seeds = earlier_seeds(folder, earlier, without=seeds) | seeds
+        seeds = dict(sorted(seeds.items()))
+        statistics = pd.concat([seed['statistics'] for seed in seeds.values()])
+        vae, disc = experiment.load(local, data.shape)
         summary = {
             'run': experiment.folder,
             'study_row': study_row,
             'scale': experiment.scale,
+            'framework': 'mxnet',
             'seeds': list(seeds),
-            'control': control and control.folder,
-            'data': {
-                'name': data.name,
-                'fingerprint': data.fingerprint,
-                'train': len(data.train_images),
-                'held_out': len(data.held_out_images),
-            },
-            **circumstances(),
+            'control': name_of(control),
+            'data': identity.data_facts(data),
+            **{name: [seed[name] for seed in seeds.values()] for name in CIRCUMSTANCES},
+            'scores': SCORES,
             'seconds_total': float(statistics['seconds'].sum()),
             **seconds_per_epoch(statistics, earlier),
             'parameters_vae': num_parameters(vae),
-            'parameters_disc': num_parameters(disc) if disc else None,
-            'metrics': {
-                name: metrics.mean_ci95([values[name] for values in seeds.values()])
-                for name in next(iter(seeds.values()))
-                if all(name in values for values in seeds.values())
-            },
+            'parameters_disc': None if disc is None else num_parameters(disc),
+            'metrics': by_metric([seed['metrics'] for seed in seeds.values()]),
         }
-        with files.replaced_folder(folder) as new:
-            files.write_whole(new / 'parameters.yaml', parameters.encode())
-            files.write_whole(new / 'summary.json', json.dumps(summary, indent=1).encode())
-            for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
-                statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
-            draw(new, vae, data, statistics)
-            if min(seeds) < here:  # its networks are on another machine
-                for name in ('reconstructions.png', 'samples.png'):
-                    shutil.copy(folder / name, new / name)
+        if summary != earlier:
+            write(experiment, folder, summary, statistics, vae, data, local)
     return summary
 
 
-def with_earlier(folder, experiment, seeds, statistics):
-    """Add the seeds that an earlier result of the same parameters holds and this machine lacks.
+def local_seed(experiment, seed, values):
+    """What is written down of a seed that was trained here."""
+    path = experiment.seed_folder(seed) / 'circumstances.json'
+    rows = pd.DataFrame(experiment.statistics(seed)).assign(seed=seed)
+    return {'statistics': rows, 'metrics': values, **json.loads(path.read_text())}
 
-    Returns the seeds, the statistics and the earlier summary, {} if there is none.
-    """
-    files.recover(folder)
-    stored = folder / 'parameters.yaml'
-    if not stored.is_file() or not experiment.is_stored_in(stored):
-        return seeds, statistics, {}
+
+def earlier_result(folder, experiment, data):
+    """The summary that lies in a results folder, {} if there is none; CourseError if of another run."""
+    if not folder.exists():
+        return {}
+    remedy = 'move that folder away, or give the run another name.'
+    if not experiment.is_stored_in(folder / 'parameters.yaml'):
+        raise CourseError(f'{folder} holds the result of other parameters: {remedy}')
     summary = load_summary(folder)
-    read = {
-        name: pd.read_csv(folder / f'{name}.csv', float_precision='round_trip')
+    identity.check_pictures(folder, summary['data'], data, remedy)
+    if identity.own_files(folder) != experiment.own():
+        raise CourseError(f'{folder} holds the result of other code of yours: {remedy}')
+    return summary
+
+
+def check_mixture(folder, earlier, seeds, control):
+    """CourseError if an earlier result has seeds that are not here and were scored otherwise."""
+    absent = sorted(set(earlier['seeds']) - set(seeds))
+    if absent and (earlier['scores'], earlier['control']) != (SCORES, name_of(control)):
+        raise CourseError(
+            f'{folder} holds seeds that were scored by other code or beside another control, and '
+            'are not on this machine: run them here too, with --seeds '
+            f'{" ".join(map(str, sorted({*absent, *seeds})))}.'
+        )
+
+
+def earlier_seeds(folder, summary, without):
+    """What an earlier result has written down of its seeds, by seed, but for those in `without`."""
+    read = [
+        pd.read_csv(folder / f'{name}.csv', float_precision='round_trip')
         for name in ('training_statistics', 'timing')
+    ]
+    statistics = read[0].merge(read[1])
+    return {
+        seed: {
+            'statistics': statistics[statistics['seed'] == seed],
+            'metrics': {name: m['values'][i] for name, m in summary['metrics'].items()},
+            **{name: summary[name][i] for name in CIRCUMSTANCES},
+        }
+        for i, seed in enumerate(summary['seeds'])
+        if seed not in without
     }
-    earlier = read['training_statistics'].merge(read['timing'])
-    for i, seed in enumerate(summary['seeds']):
-        if seed not in seeds:
-            seeds = {
-                **seeds,
-                seed: {name: m['values'][i] for name, m in summary['metrics'].items()},
-            }
-            statistics = pd.concat([statistics, earlier[earlier['seed'] == seed]])
-    return dict(sorted(seeds.items())), statistics.sort_values(['seed', 'epoch']), summary
+
+
+def by_metric(seeds):
+    """Mean, interval and values of the metrics that all seeds have."""
+    names = [name for name in seeds[0] if all(name in values for values in seeds)]
+    return {name: metrics.mean_ci95([values[name] for values in seeds]) for name in names}
+
+
+def write(experiment, folder, summary, statistics, vae, data, local):
+    """Replace a results folder as a whole; the pictures are those of its first seed."""
+    parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
+    with files.replaced_folder(folder) as new:
+        files.write_whole(new / 'parameters.yaml', parameters.encode())
+        content = json.dumps(summary, indent=1, allow_nan=False)
+        files.write_whole(new / 'summary.json', content.encode())
+        for name, source in experiment.own().items():
+            files.write_whole(new / name, source.encode())
+        for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
+            statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
+        draw(new, vae, data, statistics)
+        if summary['seeds'][0] < local:  # its networks are on another machine
+            for name in ('reconstructions.png', 'samples.png'):
+                shutil.copy(folder / name, new / name)
 
 
 def seconds_per_epoch(statistics, earlier):
@@ -160,15 +181,10 @@ def seconds_per_epoch(statistics, earlier):
 def draw(folder, vae, data, statistics):
     """The three pictures of a results folder, from its first seed's networks."""
     X = to_float(data.held_out_images[:10])
-    X_hat = metrics.reconstructions(vae, X)[3]
-    plots.pictures([X, X_hat], path=folder / 'reconstructions.png')
+    plots.pictures([X, metrics.reconstruct(vae, X)], path=folder / 'reconstructions.png')
     samples = metrics.prior_samples(vae, 30)
     plots.pictures(samples.reshape(3, 10, *samples.shape[1:]), path=folder / 'samples.png')
     plots.curves(statistics, path=folder / 'curves.png')
-
-
-
-
 
 
 def verdict(greater, smaller, metric):
@@ -195,9 +211,3 @@ def load_summary(folder):
         return json.loads((Path(folder) / 'summary.json').read_text())
     except (OSError, ValueError) as e:
         raise CourseError(f'{folder} holds no result: run the experiment first.') from e
-
-
-
-
-
-

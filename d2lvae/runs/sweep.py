@@ -59,7 +59,7 @@ class Task(NamedTuple):
     def finished(self):
         if self.scored:
             return scores.stored_metrics(self.experiment, self.seed, self.control) is not None
-        return self.experiment.trained(self.seed) is not None
+        return self.experiment.statistics(self.seed) is not None
 
 
 # What is to be run
@@ -97,7 +97,7 @@ def from_yaml(path):
         parameters = dict(zip(lists, values))
         experiment = Experiment(**parameters)
         label = ', '.join(f'{name} {parameters[name]}' for name in varied) or path.stem
-        control = experiment.alone() if experiment.discriminator else None
+        control = experiment.matched_plain() if experiment.with_disc else None
         runs.setdefault(experiment.folder, Run(label, experiment, control))
     if not runs:
         raise CourseError(f'{path} names no run: a list of its parameters is empty.')
@@ -230,7 +230,7 @@ def publish_finished(runs, waiting, summaries):
     """Publish every run that has no task left; add its summary by its label."""
     for run in runs:
         left = [name for name in waiting if name.startswith(f'{run.experiment.folder}, seed ')]
-        if run.label not in summaries and not left and scores.finished_seeds(run.experiment):
+        if run.label not in summaries and not left and scores.finished_seeds(run.experiment, run.control):
             data = run.experiment.data()
             summaries[run.label] = results.publish(run.experiment, data, run.control, run.study_row)
 
