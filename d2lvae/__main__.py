@@ -70,7 +70,7 @@ def print_metrics(metrics):
 
 
 def write_tables(_):
-    """Write the README's table and the gallery from the results folder."""
+    """Write the gallery and the claims from the results folder."""
     from d2lvae.runs import tables
 
     print(*(f'Written: {path}' for path in tables.write_tables()), sep='\n')

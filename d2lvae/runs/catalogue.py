@@ -76,8 +76,10 @@ class Entry:
         if scale == 'reference':
             return self.experiment
         changes = smoke_data(self.experiment) | SMOKE
-        share = self.experiment.solo_epochs / self.experiment.num_epochs
-        changes['solo_epochs'] = round(share * SMOKE['num_epochs'])
+        solo, epochs = self.experiment.solo_epochs, self.experiment.num_epochs
+        least_combo = int(solo < epochs)
+        few = SMOKE['num_epochs']
+        changes['solo_epochs'] = min(round(solo / epochs * few), few - least_combo)
         return Experiment(**self.experiment.model_dump() | changes)
 
 
