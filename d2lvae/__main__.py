@@ -8,15 +8,14 @@ from d2lvae.base.errors import CourseError
 
 
 def list_runs(_):
-    """List the study's 26 rows and our own recipes with their state."""
+    """List every run of the catalogue: its chapters, its groups, and its state."""
     from d2lvae.runs import catalogue
 
-    study = catalogue.study()
-    rows = list(zip(study['chapter'], study['group'], study['folder']))
-    rows += [('ours', '', name) for name in catalogue.entries() if name not in {r[2] for r in rows}]
-    width = max(len(folder) for _, _, folder in rows)
-    for chapter, group, folder in rows:
-        print(f'{chapter:4}  {group:11}  {folder:{width}}  {catalogue.state(folder)}')
+    entries = catalogue.entries().values()
+    rows = [(', '.join(e.chapters), ', '.join(e.groups), e.folder, e.state) for e in entries]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print('  '.join(f'{cell:{width}}' for cell, width in zip(row, widths)).rstrip())
 
 
 def fetch_data(_):
@@ -71,7 +70,7 @@ def print_metrics(metrics):
 
 
 def write_tables(_):
-    """Write the README's table and the gallery from the results folder."""
+    """Write the gallery and the claims from the results folder."""
     from d2lvae.runs import tables
 
     print(*(f'Written: {path}' for path in tables.write_tables()), sep='\n')
@@ -97,7 +96,7 @@ def execute_course(_):
 def parser():
     top = argparse.ArgumentParser(
         prog='python -m d2lvae',
-        description="Without a command: list the study's rows and our recipes with their state.",
+        description='Without a command: list every run of the catalogue with its state.',
     )
     top.set_defaults(do=list_runs)
     commands = top.add_subparsers(metavar='COMMAND')
@@ -115,8 +114,8 @@ def parser():
     sweep.add_argument(
         'sweep',
         metavar='SWEEP',
-        help='a group of the catalogue (mnist, anime, disc_weight, pbp_weight, solo_combo), or a '
-        'YAML file of parameters and seeds',
+        help='a group of the catalogue, as `python -m d2lvae` lists them, or a YAML file of '
+        'parameters and seeds',
     )
     sweep.add_argument('--seeds', type=int, nargs='+', metavar='SEED')
     sweep.add_argument(

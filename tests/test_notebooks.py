@@ -12,7 +12,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from d2lvae.base import paths
-from d2lvae.runs import catalogue, tables
+from d2lvae.runs import catalogue
 from d2lvae.runs.cells import INJECTED as INJECTED_CELL
 from d2lvae.runs.cells import checked
 
@@ -190,7 +190,7 @@ def injected_into(chapter, given):
 @pytest.mark.parametrize('run', RUNS, ids=lambda run: run.parent.name)
 def test_a_finished_runs_parameters_can_be_given_to_its_chapters(run):
     folder = json.loads((run.parent / 'summary.json').read_text())['run']
-    for number in tables.chapters_of(catalogue.find(folder)).split(', '):
+    for number in catalogue.find(folder).chapters:
         [chapter] = paths.NOTEBOOKS.glob(f'{number}_*.ipynb')
         given = yaml.safe_load(run.read_text())
         assert injected_into(chapter, given).items() >= given.items()

@@ -105,7 +105,7 @@ def held_out_tables(results):
 
 
 def held_out_table(summaries, columns):
-    columns = {head: column for head, column in columns.items() if head != 'train loss'}
+    columns = {head: column for head, column in columns.items() if column[0] != 'train_loss'}
     rows = []
     for summary in summaries:
         numbers = [tables.number(summary['metrics'], *column) for column in columns.values()]
