@@ -1,0 +1,1 @@
+"""The machinery around a training: experiments, checkpoints, scores, results, sweeps, tables."""

@@ -1,0 +1,51 @@
+"""Checkpoints: everything a run needs to go on, replaced as a whole."""
+
+import pandas as pd
+from mxnet import np
+
+from d2lvae.base import files
+
+
+class Checkpoint:
+    """Networks, optimisers, statistics; the position is the number of epochs in the statistics."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def rows(self):
+        """The statistics so far, a dict an epoch."""
+        if not self.folder.exists():
+            return []
+        table = pd.read_csv(self.folder / 'epochs.csv', float_precision='round_trip')
+        return table.astype(object).where(table.notna(), None).to_dict('records')
+
+    def load_networks(self, vae, disc=None):
+        files.load_weights(vae, self.folder / 'vae.safetensors')
+        if disc is not None:
+            files.load_weights(disc, self.folder / 'disc.safetensors')
+
+    def restore(self, trainer):
+        """Bring networks and optimisers back; the statistics so far.
+
+        Where the discriminator was not trained yet, it stays as it is.
+        """
+        files.recover(self.folder)  # here only, where no other process can be writing it
+        rows = self.rows()
+        if rows:
+            with_disc = (self.folder / 'disc.states').exists()
+            self.load_networks(trainer.model, trainer.disc if with_disc else None)
+            trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
+            if with_disc:
+                trainer.disc_optim.load_states(str(self.folder / 'disc.states'))
+            if rows[-1].get('ratio') is not None:
+                trainer.ratio = np.array(rows[-1]['ratio'])
+        return rows
+
+    def save(self, trainer, rows, with_disc=True):
+        with files.replaced_folder(self.folder) as folder:
+            files.save_weights(trainer.model, folder / 'vae.safetensors')
+            trainer.vae_optim.save_states(str(folder / 'vae.states'))
+            if trainer.disc is not None and with_disc:
+                files.save_weights(trainer.disc, folder / 'disc.safetensors')
+                trainer.disc_optim.save_states(str(folder / 'disc.states'))
+            pd.DataFrame(rows).to_csv(folder / 'epochs.csv', index=False)
