@@ -119,7 +119,9 @@ def test_the_runs_of_a_group_and_their_controls_see_the_same_pictures(group, sca
     assert {run.experiment.scale for run in runs} == {scale}
     seen = {of_the_pictures(run.experiment) for run in runs}
     assert len(seen) == (2 if group == 'schedules' else 1)  # of digits and of avatars
-    assert all(of_the_pictures(r.control) == of_the_pictures(r.experiment) for r in runs if r.control)
+    assert all(
+        of_the_pictures(r.control) == of_the_pictures(r.experiment) for r in runs if r.control
+    )
 
 
 def of_the_pictures(experiment):

@@ -3,7 +3,6 @@
 The rows are data in `study.csv`, the recipes in `recipes.yaml`, where each run's name stands once.
 """
 
-import contextlib
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,8 +98,7 @@ def entries():
     """Every entry by the name of its folder in `results/`; the study's rows come first."""
     by_run = rows_by_run()
     for run, recipe in yaml.safe_load((HERE / 'recipes.yaml').read_text()).items():
-        with contextlib.suppress(CourseError, KeyError):  # TODO: until `disc_shift` is there
-            by_run[run] = from_recipe(by_run, run, **recipe)
+        by_run[run] = from_recipe(by_run, run, **recipe)
     return {entry.folder: entry for entry in by_run.values()}
 
 

@@ -14,8 +14,8 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from traitlets.config import Config
 
 from d2lvae.base import files, paths
-from d2lvae.runs import tables
 from d2lvae.base.errors import CourseError
+from d2lvae.runs import tables
 
 TITLE = 'Learned losses: the executed course'
 # nbconvert sets source code that a cell shows in the font of the text.

@@ -172,7 +172,7 @@ class Experiment(TrainingParameters, Networks, Pictures):
         return self.model_dump(exclude=left_out)
 
     def own(self):
-        """Sources of the losses, networks and data sets that are not this package's, by file name."""
+        """Sources of losses, networks and data sets of one's own, by the name of a file."""
         chosen = {'vae': networks.VAES[self.vae], 'dataset': DATASETS.get(self.dataset)}
         if self.with_disc:
             chosen['discriminator'] = networks.DISCRIMINATORS[self.discriminator]

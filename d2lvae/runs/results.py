@@ -62,7 +62,9 @@ def publish(experiment, data, control=None, study_row=None):
     with files.locked(experiment.work, f'The result of {experiment.folder}'):
         files.recover(folder)
         earlier = earlier_result(folder, experiment, data)
-        seeds = {s: local_seed(experiment, s, m) for s, m in finished_seeds(experiment, control).items()}
+        seeds = {
+            s: local_seed(experiment, s, m) for s, m in finished_seeds(experiment, control).items()
+        }
         local = min(seeds)
         if earlier:
             check_mixture(folder, earlier, seeds, control)
@@ -99,7 +101,7 @@ def local_seed(experiment, seed, values):
 
 
 def earlier_result(folder, experiment, data):
-    """The summary that lies in a results folder, {} if there is none; CourseError if of another run."""
+    """The summary in a results folder, {} if there is none; CourseError if it is of another run."""
     if not folder.exists():
         return {}
     remedy = 'move that folder away, or give the run another name.'

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from d2lvae import plots
 from d2lvae.base import files, paths
-from d2lvae.runs import catalogue, one_seed, results, scores, tables
 from d2lvae.base.errors import CourseError
+from d2lvae.runs import catalogue, one_seed, results, scores, tables
 from d2lvae.runs.experiment import Experiment
 
 SECONDS_TO_CONNECT = 8
@@ -230,7 +230,11 @@ def publish_finished(runs, waiting, summaries):
     """Publish every run that has no task left; add its summary by its label."""
     for run in runs:
         left = [name for name in waiting if name.startswith(f'{run.experiment.folder}, seed ')]
-        if run.label not in summaries and not left and scores.finished_seeds(run.experiment, run.control):
+        if (
+            run.label not in summaries
+            and not left
+            and scores.finished_seeds(run.experiment, run.control)
+        ):
             data = run.experiment.data()
             summaries[run.label] = results.publish(run.experiment, data, run.control, run.study_row)
 
