@@ -9,10 +9,11 @@ from tiny import FACE, combo, equal, face, face_combo, image_data, solo, weights
 from d2lvae import layers, networks
 from d2lvae.base import files, paths
 from d2lvae.base.errors import CourseError
-from d2lvae.data import ImageData
-from d2lvae.runs import experiment as module
-from d2lvae.runs.experiment import COMBO_ONLY, NOT_PARAMETERS, OPTIONS, Experiment
+from d2lvae.data import DATASETS, ImageData
+from d2lvae.runs.experiment import NOT_PARAMETERS, Experiment
 
+SIZES_OF_DISC = {'disc_layers', 'disc_nodes', 'disc_channels', 'disc_norm'}
+OPTIONS = set(Experiment.of('disc')) - {'discriminator'}  # left out at their defaults
 FIXED = {'dataset', 'vae', 'discriminator'}  # which decide what other parameters there are
 OTHER = {  # for each other parameter another value than that of `combo`
     'num_train': 320,
@@ -89,7 +90,7 @@ def runs(tmp_path, monkeypatch):
         ('num_train', -1, 'greater than or equal to 0'),
         ('lr', 0.0, 'greater than 0'),
         ('lr', 2.0, 'less than or equal to 1'),
-        ('lr', float('nan'), 'less than or equal to 1'),
+        ('lr', float('nan'), 'a finite number'),
         ('lr', False, 'number'),
         ('disc_weight', float('inf'), 'finite'),
         ('disc_weight', -1.0, 'greater than or equal to 0'),
@@ -100,10 +101,10 @@ def runs(tmp_path, monkeypatch):
         ('binarise_input', 'yes', 'boolean'),
         ('pbp_loss', 'l1', "'bce' or 'l2'"),
         ('pbp_loss', None, "'bce' or 'l2'"),
-        ('vae', 'ResNet', "'DenseVAE', 'ConvVAE' or 'DeepConvVAE'"),
+        ('vae', 'ResNet', "none of DenseVAE, ConvVAE, DeepConvVAE"),
         ('dataset', '', 'at least 1 character'),
         ('dataset', None, 'string'),
-        ('discriminator', 'PatchGAN', "'DenseLogReg', 'ConvDisc', 'DeepConvDisc' or 'ResNet'"),
+        ('discriminator', 'PatchGAN', "none of DenseLogReg, ConvDisc, DeepConvDisc, ResNet"),
         ('image_size', 48, '32, 64 or 128'),
         ('image_size', '64', '32, 64 or 128'),
         ('base_channels', 0, 'greater than or equal to 1'),
@@ -181,7 +182,7 @@ def test_convolutional_networks_are_refused_for_digits(name):
         assert Experiment(dataset=dataset, **{which: name})
 
 
-@pytest.mark.parametrize('name, value', [('image_size', 32), ('flip', True), ('kl_weight', 0.5)])
+@pytest.mark.parametrize('name, value', [('image_size', 32), ('flip', True)])
 def test_what_is_for_faces_is_refused_for_digits(name, value):
     assert refused(**{name: value}) == f'{name} is for faces, not digits: leave it out.'
     assert getattr(Experiment(dataset='avatars', **{name: value}), name) == value
@@ -216,8 +217,9 @@ def test_parameters_come_back_from_yaml_and_lead_to_the_same_folder(experiment):
 
 def test_parameters_of_a_solo_run_leave_out_what_only_a_discriminator_uses():
     for alone, with_disc in ((solo, combo), (face, face_combo)):
+        of_disc = {*Experiment.of('combo', 'disc'), *SIZES_OF_DISC}
         more = set(with_disc().parameters()) - set(alone().parameters())
-        assert more <= set(COMBO_ONLY) and not set(alone().parameters()) & set(COMBO_ONLY)
+        assert more <= of_disc and not set(alone().parameters()) & of_disc
         assert alone(disc_weight=7.0).folder == alone().folder
         assert not set(with_disc().parameters()) & set(NOT_PARAMETERS)
 
@@ -309,18 +311,62 @@ def test_committed_parameters_are_read_and_written_as_they_are(path):
 
 
 def test_only_reference_runs_go_to_the_results(runs):
-    published = {scale: solo(run='x', scale=scale).published for scale in ('smoke', 'study')}
-    assert set(published.values()) == {runs / 'results' / 'DenseVAE_on_MNIST' / 'x'}
+    assert solo(run='x').published == runs / 'results' / 'DenseVAE_on_MNIST' / 'x'
     reference = solo(run='x', scale='reference')
     assert reference.published == paths.RESULTS / 'DenseVAE_on_MNIST' / 'x'
     assert reference.work == runs / 'work' / 'DenseVAE_on_MNIST' / 'x'
 
 
-def test_the_same_vae_alone_has_the_same_sizes_and_no_discriminator():
-    for plain, with_disc in ((solo, combo), (face, face_combo)):
-        alone = with_disc(run='mine').alone()
-        assert alone.parameters() == plain().parameters()
-        assert alone.folder == plain().folder
+# Changes
+
+
+@pytest.mark.parametrize(
+    'changes, named',
+    [
+        ({'dsic_weight': 3.0}, 'Unknown parameter dsic_weight'),
+        ({'disc_weight': -1.0}, 'disc_weight should be greater than or equal to 0'),
+        ({'disc_weight': 'heavy'}, 'disc_weight should be a valid number'),
+        ({'disc_weight': float('nan')}, 'disc_weight should be a finite number'),
+        ({'solo_epochs': 99}, 'solo_epochs (99) are a part of num_epochs'),
+        ({'discriminator': 'ConvDsic'}, 'is none of DenseLogReg, ConvDisc'),
+        ({'adversarial_loss': 'wgan'}, 'is none of non_saturating, hinge, least_squares'),
+        ({'vae': 'MyVAE'}, 'registered in networks.VAES by the cell that defines it'),
+        ({'num_held_out': 1}, 'num_held_out must be 2 at least'),
+        ({'batch_size': 257}, 'batch_size (257) must not be more than num_train'),
+        ({'run': '../elsewhere'}, 'no slash'),
+        ({'run': 'x' * 101}, 'at most 100 letters'),
+    ],
+)
+def test_a_change_is_checked_as_if_it_had_been_given_at_first(changes, named):
+    with pytest.raises(CourseError) as e:
+        combo().changed(**changes)
+    assert named in str(e.value) and '\n' not in str(e.value)
+
+
+def test_a_change_changes_what_it_names_and_nothing_else():
+    changed = combo().changed(disc_weight=7.0)
+    assert changed == combo(disc_weight=7.0)
+    assert combo().disc_weight == 3
+
+
+def test_a_whole_number_and_its_float_are_one_run():
+    assert combo(disc_weight=2).folder == combo(disc_weight=2.0).folder
+    assert combo().changed(disc_weight=2).folder == combo(disc_weight=2.0).folder
+
+
+def test_a_beta_vae_on_digits_is_another_run_and_without_beta_nothing_is_said_of_it():
+    assert 'kl_weight' not in solo().parameters()
+    assert solo(kl_weight=4.0).parameters()['kl_weight'] == 4
+    assert solo(kl_weight=4.0).folder != solo().folder
+
+
+def test_matched_plain_runs_of_recipes_that_differ_in_their_discriminator_are_one():
+    plain = face_combo(run='mine').matched_plain()
+    changes = {'disc_norm': 'batch', 'disc_channels': 4, 'disc_shift': 3, 'disc_weight': 9.0}
+    assert face_combo(**changes).matched_plain().folder == plain.folder
+    assert face_combo(pbp_weight=0.5).matched_plain().folder != plain.folder
+    assert Experiment(**plain.parameters()).folder == plain.folder
+    assert plain.folder.startswith('ConvVAE_on_avatars/')
 
 
 # What is built from them
@@ -333,13 +379,8 @@ def test_every_parameter_of_the_training_reaches_the_trainer(make, others):
     of_networks = {'latents', 'base_channels', 'hidden_layers', 'hidden_nodes', 'upsampling'}
     of_networks |= {'pbp_loss', 'disc_channels', 'disc_norm', 'disc_layers', 'disc_nodes'}
     names = others.keys() - of_data - of_networks
-    assert {name: getattr(trainer, name) for name in names} == {n: others[n] for n in names}
+    assert {name: getattr(trainer.p, name) for name in names} == {n: others[n] for n in names}
     assert len(names) >= 11 and trainer.seed == 3
-
-
-def test_digits_are_neither_mirrored_nor_is_their_kl_weighted():
-    trainer = combo().trainer(seed=0)
-    assert trainer.flip is False and trainer.kl_weight == 1
 
 
 def test_networks_have_the_sizes_and_the_loss():
@@ -414,46 +455,13 @@ def test_data_are_the_first_digits():
     assert (len(data.train_images), len(data.held_out_images)) == (70, 50)
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """Lists what data are asked for, instead of reading or drawing them."""
-    asked = []
-
-    def noted(name):
-        def data(*given, **sizes):
-            asked.append((name, given, sizes))
-            return image_data(32, shape=FACE)  # and 8 held out
-
-        return data
-
-    for name in ('MNIST', 'AnimeFaces', 'AvatarFaces'):
-        monkeypatch.setattr(module, name, noted(name))
-    return asked
-
-
-@pytest.mark.parametrize(
-    'dataset, expected',
-    [
-        ('mnist', ('MNIST', (), {})),
-        ('avatars', ('AvatarFaces', (), {'size': 32})),
-        ('anime', ('AnimeFaces', (None,), {'size': 32})),  # where they usually are
-        ('my/faces.zip', ('AnimeFaces', ('my/faces.zip',), {'size': 32})),
-    ],
-)
-def test_data_are_those_of_the_name_or_the_path(asked, dataset, expected):
-    name, given, size = expected
-    sizes = {'num_train': 70, 'num_held_out': 50, 'batch_size': 25}
-    more = {'image_size': 32} if size else {}
-    data = Experiment(dataset=dataset, **sizes, **more).data()
-    assert asked == [(name, given, sizes | size)] and data.shape == FACE
-
-
 def test_a_folder_with_more_held_out_than_training_pictures_is_refused_before_the_training(
     monkeypatch,
 ):
-    monkeypatch.setattr(module, 'AnimeFaces', lambda *_, **__: image_data(7, shape=FACE))
-    with pytest.raises(CourseError, match='There are 8 held-out pictures, but only 7 to') as e:
-        Experiment(dataset='my/faces.zip', num_train=7).data()
+    few = image_data(7, shape=FACE)
+    monkeypatch.setattr('d2lvae.runs.experiment.load_data', lambda *_, **__: few)
+    with pytest.raises(CourseError, match='There are 8 held-out pictures, and 7 to') as e:
+        Experiment(dataset='my/faces.zip', num_train=7, batch_size=7).data()
     assert '\n' not in str(e.value)
 
 
@@ -552,3 +560,51 @@ def test_a_file_in_the_place_of_the_runs_ends_with_a_sentence(runs):
     with pytest.raises(CourseError, match='move what is in the way') as e:
         solo().train(0, image_data(64))
     assert str(runs) in str(e.value) and '\n' not in str(e.value)
+
+
+# The pictures that a run is about
+
+
+def test_other_pictures_behind_the_same_name_are_refused_and_nothing_is_overwritten(runs):
+    solo().train(0, image_data(64))
+    before = content(runs)
+    for seed in (0, 1):
+        with pytest.raises(CourseError, match='is about other pictures') as e:
+            solo().train(seed, image_data(65))
+        assert 'put the earlier ones back' in str(e.value) and '\n' not in str(e.value)
+    assert content(runs) == before
+    solo().train(0, image_data(64, NoMore))
+
+
+def test_runs_of_before_pictures_were_recorded_are_refused_with_a_sentence(runs):
+    solo().train(0, image_data(64))
+    (solo().work / 'data.json').unlink()
+    with pytest.raises(CourseError, match='by an earlier version of this course') as e:
+        solo().train(0, image_data(64))
+    assert '\n' not in str(e.value)
+
+
+def content(folder):
+    files_of = (path for path in folder.rglob('*') if path.is_file())
+    return {path: path.read_bytes() for path in files_of if path.name != '.lock'}
+
+
+# Networks and data sets of one's own
+
+
+class Tiny(ImageData):
+    kind, folder_name, side, default_sizes = 'digits', 'tiny', 6, (64, 8)
+
+    def __init__(self, num_train=0, num_held_out=0, batch_size=64):
+        data = image_data(num_train or 64, shape=(1, 6, 6))
+        parts = (data.train_images, None), (data.held_out_images, None)
+        super().__init__('tiny', *parts, 'drawn here', batch_size)
+
+
+def test_a_data_set_of_ones_own_is_named_and_trained_like_any_other(runs, monkeypatch):
+    monkeypatch.setitem(DATASETS, 'tiny', Tiny)
+    experiment = Experiment(dataset='tiny', num_epochs=1, hidden_layers=1, batch_size=32)
+    assert experiment.folder.startswith('DenseVAE_on_tiny/')
+    vae, _ = experiment.train(0, experiment.data())
+    assert len(experiment.statistics(0)) == 1
+    assert 'class Tiny' in (experiment.work / 'own_dataset.py').read_text()
