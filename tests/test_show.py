@@ -88,6 +88,10 @@ def test_claims_are_told_with_the_seeds_of_either_run():
     assert table['seeds'].tolist() == ['3 and 4', '4 and 3', '3 and 0']
 
 
-def test_a_run_that_is_not_stored_is_named_with_the_command_that_makes_it():
-    with pytest.raises(CourseError, match='no run nowhere: `python -m d2lvae run nowhere'):
-        show.stored({'plain': 'model/nowhere'})
+def test_a_run_that_is_not_stored_is_named_with_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, 'RESULTS', tmp_path)
+    run = '5_3_400_bce_50'
+    with pytest.raises(CourseError, match=f'no run {run}: `python -m d2lvae run {run}'):
+        show.stored({'plain': f'DenseVAE_on_MNIST/{run}'})
+    with pytest.raises(CourseError, match='There is no run nowhere'):
+        show.stored({'plain': 'nowhere'})

@@ -106,20 +106,22 @@ def test_the_study_has_24_rows_those_without_a_run_too(root):
 
 
 def test_a_finished_run_stands_in_its_chapter_with_numbers_beside_its_pictures(root):
-    said, pictures, numbers = line_of(tables.chapter_part('02'), 'with a discriminator, weight 1')
-    assert said == "**with a discriminator, weight 1**<br>the study's recipe<br>3 seeds"
+    shown, numbers = line_of(tables.chapter_part('02'), 'with a discriminator, weight 1')
+    assert shown.startswith("**with a discriminator, weight 1** (the study's recipe; 3 seeds)")
     for name in ('reconstructions', 'samples', 'curves'):
-        assert f'src="{GAN}/{name}.png"' in pictures
+        assert f'src="{GAN}/{name}.png"' in shown
     beside, more = numbers.split('<details>')
-    assert beside == 'PSNR ↑ 16.00 ± 0.25<br>SSIM ↑ 0.700 ± 0.010<br>noise: SSIM 0.500 ± 0.010'
+    assert beside == 'PSNR ↑: 16.00 ± 0.25<br>SSIM ↑: 0.700 ± 0.010 (noise 0.500 ± 0.010)'
     assert '8 minutes a seed' in more and f'[folder]({GAN})' in more
 
 
 def test_every_picture_has_an_alternative_in_words(root):
+    (root / GAN / 'epochs.webp').write_bytes(b'')
     images = re.findall('<img [^>]*>', tables.gallery())
-    assert len(images) == 9
+    assert len(images) == 10
     assert all(re.search(r'alt="[^"]+: [^"]+"', image) for image in images)
-    assert len(set(images)) == 9
+    assert len(set(images)) == 10
+    assert sum(f'{GAN}/epochs.webp' in image for image in images) == 1
 
 
 def test_runs_of_one_data_set_stand_in_one_table_with_those_to_run_by_name_below(root):

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from d2lvae.base.errors import CourseError
+from d2lvae.data import data_class
 from d2lvae.runs.experiment import Experiment
 from d2lvae.runs.results import load_summary
 
@@ -74,17 +75,15 @@ class Entry:
         """The experiment at a scale: 'reference' as it is, 'smoke' in seconds."""
         if scale == 'reference':
             return self.experiment
-        changes = smoke_data(self.experiment) | SMOKE
-        solo, epochs = self.experiment.solo_epochs, self.experiment.num_epochs
-        least_combo = int(solo < epochs)
-        few = SMOKE['num_epochs']
-        changes['solo_epochs'] = min(round(solo / epochs * few), few - least_combo)
-        return Experiment(**self.experiment.model_dump() | changes)
+        e, changes = self.experiment, smoke_data(self.experiment) | SMOKE
+        solo, epochs, few = e.solo_epochs, e.num_epochs, SMOKE['num_epochs']
+        changes['solo_epochs'] = min(round(solo / epochs * few), few - int(solo < epochs))
+        return e.changed(**changes)
 
 
 def smoke_data(experiment):
     """Few pictures; of faces in proportion, or rows that differ in nothing else would be one."""
-    if experiment.dataset == 'mnist':
+    if data_class(experiment.dataset).kind == 'digits':
         return SMOKE_DIGITS
     sizes = {name: getattr(experiment, name) // SMOKE_FACES for name in SMOKE_DIGITS}
     return {'dataset': 'avatars', **sizes}
@@ -226,6 +225,5 @@ def from_recipe(by_run, run, changes, base=None, **said):
     said |= {name: tuple(said[name]) for name in ('groups', 'chapters') if name in said}
     if base is None:
         return Entry(Experiment(**changes, run=run, scale='reference'), **said)
-    entry = by_run[base]
-    experiment = Experiment(**entry.experiment.model_dump() | changes | {'run': run})
-    return replace(entry, experiment=experiment, of_study=False, **said)
+    experiment = by_run[base].experiment.changed(**changes, run=run)
+    return replace(by_run[base], experiment=experiment, of_study=False, **said)

@@ -193,6 +193,6 @@ def page():
     lines = [COLUMNS, ['---'] * len(COLUMNS), *found.values.tolist()]
     rows = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
     return (
-        f'{HEAD}\nOf {len(found)} claims: {told}. The {len(decided)} that are decided are about '
-        f'{compared} different sets of runs.\n\n{rows}\n'
+        f'{HEAD}\nOf {len(found)} claims: {told}. '
+        f'Distinct comparisons among those decided: {compared}.\n\n{rows}\n'
     )

@@ -13,31 +13,30 @@ PICTURES = {
     'PSNR ↑': ('psnr', '.2f'),
     'SSIM ↑': ('ssim', '.3f'),
     'sharpness → 1': ('sharpness_ratio', '.2f'),
+    'SWD ↓': ('swd_reconstructions', '.4f'),
+    'spectrum ↓': ('spectrum_distance', '.2f'),
 }
 COLUMNS = {  # heading with the better direction: metric and number format
     'Digits': {
         **PICTURES,
-        'SWD ↓': ('swd_reconstructions', '.4f'),
         'log-lik. ↑': ('log_likelihood', '.1f'),
         'digits ↑': ('digit_accuracy', '.3f'),
         'Fréchet ↓': ('frechet_reconstructions', '.2f'),
     },
     'Faces': {
         **PICTURES,
-        'SWD ↓': ('swd_reconstructions', '.4f'),
         'SWD of samples ↓': ('swd_samples', '.4f'),
-        'spectrum ↓': ('spectrum_distance', '.2f'),
         'checkerboard → 1': ('checkerboard_ratio', '.2f'),
         'kernel ↓': ('kernel_reconstructions', '.3f'),
         'template ↓': ('template_share', '.3f'),
     },
 }
-NOISE = {
-    'SSIM': ('control_ssim', '.3f'),
-    'SWD': ('control_swd', '.4f'),
-    'spectrum': ('control_spectrum_distance', '.2f'),
+NOISE = {  # of equally sharp noise, by the heading that it is held against
+    'SSIM ↑': ('control_ssim', '.3f'),
+    'SWD ↓': ('control_swd', '.4f'),
+    'spectrum ↓': ('control_spectrum_distance', '.2f'),
 }
-BESIDE = ('PSNR ↑', 'SSIM ↑', 'sharpness → 1', 'SWD ↓', 'digits ↑', 'template ↓')  # the pictures
+MORE = ('train_loss', 'held_out_loss', 'log_likelihood', 'swd_samples')  # folded away
 STUDY = {  # heading: the study's column in study.csv, and our metric and its format
     'loss ↓': ('seed_final_vae_loss', 'train_loss', '.1f'),
     'PSNR ↑': ('seed_psnr_db', 'psnr', '.2f'),
@@ -57,7 +56,7 @@ An arrow says which way is better.
 
 - *loss*: KL + PBP with weights 1 and one sampled z, in nats for BCE.
 - *PSNR* in dB, *SSIM*; *sharpness*: variance of the Laplacian over that of the real pictures.
-- *noise*: the plain reconstructions with white noise, as sharp as the run; a run must beat it.
+- *noise*: the plain reconstructions with white noise, as sharp as the run, which must beat it.
 - *SWD*: sliced Wasserstein distance of patches. *Fréchet*, *kernel*: distances on the features of
   a small frozen net, not comparable with FID.
 - *spectrum*: difference of log powers over all frequencies; *checkerboard*: power at the
@@ -116,7 +115,7 @@ def chapter_part(chapter):
     for data in dict.fromkeys(data_of(e) for e in shown):
         rows = [gallery_row(e) for e in shown if data_of(e) == data and e.summary]
         if rows:
-            heads = ['run', 'held-out pictures above their reconstructions', 'numbers']
+            heads = ['run: held-out pictures above their reconstructions', 'numbers']
             parts.append(f'### {data}\n\n{markdown_table(heads, rows)}\n')
     waiting = [f'{e.label} (`{e.folder.split("/")[1]}`)' for e in shown if not e.summary]
     if waiting:
@@ -133,20 +132,25 @@ def data_of(entry):
 
 def gallery_row(entry):
     summary, folder = entry.summary, entry.folder
-    columns, metrics = COLUMNS[kind_of(folder)], summary['metrics']
-    texts = {head: f'{head} {number(metrics, *column)}' for head, column in columns.items()}
-    noise = [f'{head} {number(metrics, *c)}' for head, c in NOISE.items() if c[0] in metrics]
-    beside = [texts[head] for head in BESIDE if head in columns and columns[head][0] in metrics]
-    rest = [t for head, t in texts.items() if t not in beside and columns[head][0] in metrics]
-    if noise:
-        beside.append(f'noise: {", ".join(noise)}')
+    metrics, beside, more = summary['metrics'], [], []
+    for head, (name, form) in COLUMNS[kind_of(folder)].items():
+        if name in metrics:
+            text = f'{head}: {number(metrics, name, form)}{of_noise(metrics, head)}'
+            (more if name in MORE else beside).append(text)
     minutes = summary['seconds_total'] / len(summary['seeds']) / 60
-    rest += [f'{minutes:.0f} minutes a seed', f'[folder]({folder})']
-    said = f'**{entry.label}**<br>{entry.note}<br>{seeds_of(summary)}'
-    pictures = image(entry, 'reconstructions') + details(
-        'samples and loss curves', [image(entry, 'samples'), image(entry, 'curves')]
-    )
-    return [said, pictures, '<br>'.join(beside) + details('more', rest)]
+    more += [f'{minutes:.0f} minutes a seed', f'[folder]({folder})']
+    said = f'**{entry.label}** ({entry.note}; {seeds_of(summary)})<br>'
+    animations = [path.name for path in entry.experiment.published.glob('epochs.*')]
+    names = ['samples.png', 'curves.png', *animations]
+    folded = details('samples and loss curves', [image(entry, name) for name in names])
+    pictures = image(entry, 'reconstructions.png') + folded
+    return [said + pictures, '<br>'.join(beside) + details('more', more)]
+
+
+def of_noise(metrics, head):
+    """What equally sharp noise has, in brackets, if it was measured."""
+    name, form = NOISE.get(head, ('', ''))
+    return f' (noise {number(metrics, name, form)})' if name in metrics else ''
 
 
 def seeds_of(summary):
@@ -159,13 +163,14 @@ ALTERNATIVES = {
     'reconstructions': 'ten held-out pictures above their reconstructions',
     'samples': 'samples of the prior',
     'curves': 'loss terms against the epoch',
+    'epochs': 'ten held-out pictures after every epoch',
 }
 
 
 def image(entry, name):
     """A stored picture as HTML, with a text alternative."""
-    source = f'{entry.folder}/{name}.png'
-    return f'<img src="{source}" width="480" alt="{entry.label}: {ALTERNATIVES[name]}">'
+    said = ALTERNATIVES[name.partition('.')[0]]
+    return f'<img src="{entry.folder}/{name}" alt="{entry.label}: {said}">'
 
 
 def details(summary, lines):
