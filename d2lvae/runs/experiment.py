@@ -80,8 +80,8 @@ class Experiment(TrainingParameters, Networks, Pictures):
         registry, known = REGISTRIES[info.field_name]
         if name is not None and name not in known:
             raise ValueError(
-                f'Parameter {info.field_name} {name!r} is none of {", ".join(known)}: one of your own is '
-                f'registered in {registry} by the cell that defines it'
+                f'Parameter {info.field_name} {name!r} is none of {", ".join(known)}: one of your '
+                f'own is registered in {registry} by the cell that defines it'
             )
         return name
 
