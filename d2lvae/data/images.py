@@ -1,12 +1,20 @@
 """Pictures in memory: uint8 arrays of shape (N, C, H, W), checked, and never changed silently."""
 
 import hashlib
+import os
+from pathlib import Path
 
 import numpy as onp
 from d2l import mxnet as d2l
 from mxnet import np
 
+from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
+from d2lvae.data.archive import tell
+from d2lvae.data.idx import is_idx, read_digits
+from d2lvae.data.pictures import read_pictures, refuse_useless
+
+MIN_SCORED = 2  # pictures, as sets are compared by their covariance
 
 
 class ImageData(d2l.DataModule):
@@ -51,6 +59,55 @@ class ImageData(d2l.DataModule):
         """(C, H, W) of one picture."""
         return self.train_images.shape[1:]
 
+    def require(self, what, num_train=0, num_held_out=0):
+        """CourseError, which names parameter and number, if `what` needs more than there are."""
+        for name, least, images in (
+            ('num_train', num_train, self.train_images),
+            ('num_held_out', num_held_out, self.held_out_images),
+        ):
+            if len(images) < least:
+                raise CourseError(
+                    f'{what} at least {least} pictures by {name}, but there are {len(images)} '
+                    f'({self.source}): raise {name}, or bring more pictures.'
+                )
+
+    @classmethod
+    def read_own(cls, path, size=64):
+        """Other pictures of this kind, to score a finished run on them.
+
+        Parameters
+        ----------
+        path : str or Path
+            A folder or a zip of pictures; for digits also an idx file, plain or packed.
+        size : int
+            Height and width in pixels, unless the class has a `side` of its own.
+
+        Returns
+        -------
+        images : numpy.ndarray
+            uint8 (N, 1, side, side) for digits, and (N, 3, side, side) for faces.
+        labels : numpy.ndarray or None
+            Digits (N,), if they lie beside an idx file.
+
+        Raises
+        ------
+        CourseError
+            If the pictures can't be read, are fewer than two, or all of one colour.
+        """
+        path, side = Path(os.path.expanduser(path)), cls.side or size
+        if cls.kind == 'faces':
+            return read_pictures(path, 3, side, MIN_SCORED, paths.DATA)[0], None
+        if is_idx(path):
+            images, labels = read_digits(path, side)
+            refuse_useless(path, images, MIN_SCORED)
+        else:
+            images, labels = read_pictures(path, 1, side, MIN_SCORED, paths.DATA)[0], None
+        if images.mean() > 127:
+            tell(
+                f'{path.name}: digits are light on dark, but these are dark on light: invert them.'
+            )
+        return images, labels
+
     def get_dataloader(self, train):
         """d2l's loader of (pictures as uint8, labels if there are any), for a look at the data."""
         part = (
@@ -75,14 +132,15 @@ def to_float(images):
     return images.astype('float32') / 255
 
 
-def first(num, purpose, *arrays):
+def first(name, num, there, *arrays):
     """The first `num` entries of arrays of one length (0: all).
 
-    Raises CourseError, which names the `purpose`, if there are fewer.
+    Raises CourseError, which names the parameter and what is `there`, if it can't.
     """
-    if num > len(arrays[0]):
+    if not 0 <= num <= len(arrays[0]):
         raise CourseError(
-            f'{num} pictures were asked for {purpose}, but there are only {len(arrays[0])}.'
+            f'{name} is {num}, but there are {len(arrays[0])} pictures {there}: '
+            f'give {name} a number up to {len(arrays[0])}, or 0 for all.'
         )
     return tuple(a[: num or None] for a in arrays)
 
