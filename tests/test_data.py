@@ -473,16 +473,6 @@ def test_the_same_generator_gives_the_same_order():
     assert not onp.array_equal(orders[0], orders[2])
 
 
-def test_a_number_of_pictures_that_is_needed_is_named_with_its_parameter():
-    images = image_data(num=32)
-    images.require('The figures show', num_train=32, num_held_out=8)
-    sentence = refused(images.require, 'The figures show', 32, 10)
-    assert 'The figures show at least 10 pictures by num_held_out, but there are 8' in sentence
-    assert 'The figures show at least 33 pictures by num_train' in refused(
-        images.require, 'The figures show', 33, 10
-    )
-
-
 def test_an_incomplete_batch_is_left_out():
     batches = image_data(num=32).shuffled_batches(10, onp.random.default_rng(0))
     assert [len(X) for X in batches] == [10, 10, 10]

@@ -422,7 +422,9 @@ def test_names_with_dots_or_a_colon_inside_are_harmless(read, tmp_path):
     assert read(path).source.startswith('12 faces')
 
 
-def test_an_encrypted_zip_is_refused(read, zipped):
+@pytest.mark.parametrize('name', ['{i}.png', '{i}'])
+def test_an_encrypted_zip_is_refused(read, tmp_path, name):
+    zipped = write_zip(tmp_path / 'a.zip', {name.format(i=i): photo(i) for i in range(10)})
     content = bytearray(zipped.read_bytes())
     for mark, offset in ((b'PK\3\4', 6), (b'PK\1\2', 8)):
         position = content.find(mark)

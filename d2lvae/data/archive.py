@@ -17,11 +17,11 @@ FORMATS = {  # what is read, by the first bytes, whatever a file is called
     'PNG': rb'\x89PNG\r\n\x1a\n',
     'WEBP': rb'RIFF....WEBP',
 }
-OTHER_FORMATS = rb'GIF8[79]a|II\*\0|MM\0\*|8BPS|\0\0\0.(ftyp|JXL |jP  )'  # GIF, TIFF, HEIC, ...
+OTHER_FORMATS = rb'GIF8[79]a|II\*\0|MM\0\*|8BPS|\0\0\0.(ftyp(hei|hev|mif|msf|avi)|JXL |jP  )'
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp')
-OTHER_SUFFIXES = (  # files that somebody would miss
-    *('.jfif', '.jpe', '.apng', '.avif', '.bmp', '.gif', '.heic', '.heif', '.ico', '.jp2', '.jxl'),
-    *('.pgm', '.ppm', '.psd', '.svg', '.tga', '.tif', '.tiff', '.zip', '.7z', '.rar', '.tar'),
+OTHER_SUFFIXES = frozenset(  # of files that somebody would miss
+    '.jfif .jpe .apng .avif .bmp .gif .heic .heif .ico .jp2 .jxl .pgm .ppm .psd .svg .tga .tif '
+    '.tiff .zip .7z .rar .tar .gz'.split()
 )
 NO_PICTURE = f'none of {", ".join(FORMATS)}'
 HEAD = 16  # bytes that tell a format
@@ -118,7 +118,7 @@ def reason_against(file):
             return ''
         other = suffix in OTHER_SUFFIXES or re.match(OTHER_FORMATS, file.head(), re.DOTALL)
         return NO_PICTURE if other else None
-    except (*DAMAGED, RuntimeError) as e:  # which zipfile raises of an encrypted member
+    except DAMAGED as e:
         return reason(e)
 
 
@@ -199,6 +199,8 @@ def zip_files(path):
         ) from e
     members = archive.infolist()
     refuse_strange_names(path, members)
+    if any(info.flag_bits & 1 for info in members):
+        raise CourseError(f'{path} is encrypted: unpack it, and give the folder instead.')
     return [
         File(info.filename.replace('\\', '/'), partial(archive.open, info), info)
         for info in members
@@ -218,8 +220,6 @@ def refuse_strange_names(path, members):
 
 def refuse_bombs(path, members):
     for info in members:
-        if info.flag_bits & 1:
-            raise CourseError(f'{path} is encrypted: unpack it, and give the folder instead.')
         if info.compress_type not in READ_METHODS:
             raise CourseError(
                 f'{path} is packed in a way that is not read here: unpack it, and give the folder '

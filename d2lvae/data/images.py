@@ -59,40 +59,13 @@ class ImageData(d2l.DataModule):
         """(C, H, W) of one picture."""
         return self.train_images.shape[1:]
 
-    def require(self, what, num_train=0, num_held_out=0):
-        """CourseError, which names parameter and number, if `what` needs more than there are."""
-        for name, least, images in (
-            ('num_train', num_train, self.train_images),
-            ('num_held_out', num_held_out, self.held_out_images),
-        ):
-            if len(images) < least:
-                raise CourseError(
-                    f'{what} at least {least} pictures by {name}, but there are {len(images)} '
-                    f'({self.source}): raise {name}, or bring more pictures.'
-                )
-
     @classmethod
     def read_own(cls, path, size=64):
-        """Other pictures of this kind, to score a finished run on them.
+        """Other pictures of this kind, to score a finished run on: from a folder, a zip, or idx.
 
-        Parameters
-        ----------
-        path : str or Path
-            A folder or a zip of pictures; for digits also an idx file, plain or packed.
-        size : int
-            Height and width in pixels, unless the class has a `side` of its own.
-
-        Returns
-        -------
-        images : numpy.ndarray
-            uint8 (N, 1, side, side) for digits, and (N, 3, side, side) for faces.
-        labels : numpy.ndarray or None
-            Digits (N,), if they lie beside an idx file.
-
-        Raises
-        ------
-        CourseError
-            If the pictures can't be read, are fewer than two, or all of one colour.
+        Returns uint8 digits (N, 1, side, side) or faces (N, 3, side, side), where `size` counts
+        only if the class has no `side`, and the labels (N,) that lie beside an idx file, or None.
+        Raises CourseError if they can't be read, are fewer than two, or show nothing.
         """
         path, side = Path(os.path.expanduser(path)), cls.side or size
         if cls.kind == 'faces':
@@ -103,9 +76,7 @@ class ImageData(d2l.DataModule):
         else:
             images, labels = read_pictures(path, 1, side, MIN_SCORED, paths.DATA)[0], None
         if images.mean() > 127:
-            tell(
-                f'{path.name}: digits are light on dark, but these are dark on light: invert them.'
-            )
+            tell(f'{path.name}: digits are light on dark, these are dark on light: invert them.')
         return images, labels
 
     def get_dataloader(self, train):

@@ -55,13 +55,8 @@ class MNIST(ImageData):
     """
 
     SHAPE = (1, 28, 28)
-    kind, folder_name, side, default_sizes, features = (
-        'digits',
-        'MNIST',
-        28,
-        (60000, 10000),
-        'digits',
-    )
+    kind, folder_name, side, features = 'digits', 'MNIST', 28, 'digits'
+    default_sizes = IDX_SHAPES[0][0], IDX_SHAPES[2][0]
 
     def __init__(self, num_train=0, num_held_out=0, root=paths.DATA, batch_size=64):
         arrays, source = load_mnist(Path(root))
