@@ -360,6 +360,19 @@ def test_a_member_with_a_false_checksum_is_left_out(read, tmp_path):
     assert name == 'faces/003.png' and 'CRC' in reason
 
 
+@pytest.mark.parametrize('method', [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_member_without_a_suffix_is_left_out(read, tmp_path, method):
+    path = write_zip(tmp_path / 'a.zip', random_faces(12))
+    with zipfile.ZipFile(path, 'a', method) as added:
+        added.writestr('notes', bytes(range(256)) * 40)
+        start = added.getinfo('notes').header_offset + 30 + len('notes')
+    content = bytearray(path.read_bytes())
+    content[start : start + 20] = b'\xff' * 20
+    path.write_bytes(content)
+    [(name, reason)] = read(path).skipped
+    assert name == 'notes' and reason
+
+
 def test_a_lack_of_memory_is_not_taken_for_a_fault_of_the_file(read, zipped, monkeypatch):
     def decode(*_):
         raise MemoryError

@@ -118,7 +118,7 @@ def reason_against(file):
             return ''
         other = suffix in OTHER_SUFFIXES or re.match(OTHER_FORMATS, file.head(), re.DOTALL)
         return NO_PICTURE if other else None
-    except DAMAGED as e:
+    except Exception as e:  # damaged members bring errors of any kind out of their unpackers
         return reason(e)
 
 
