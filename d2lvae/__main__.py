@@ -56,10 +56,12 @@ def run_sweep(arguments):
 
 def evaluate_run(arguments):
     """Score a finished local run on other pictures."""
+    from d2lvae.data import data_class
     from d2lvae.runs import catalogue, scores
 
     experiment = catalogue.find(arguments.run).at(arguments.scale)
-    images, labels = experiment.read_pictures(arguments.data)
+    read_own = data_class(experiment.dataset).read_own
+    images, labels = read_own(arguments.data, experiment.image_size)
     print_metrics(scores.evaluate(experiment, arguments.seed, images, labels))
 
 
@@ -128,7 +130,7 @@ def parser():
         '--data',
         required=True,
         metavar='PATH',
-        help='a folder of pictures, or an idx file of digits',
+        help='a folder or a zip of pictures, or an idx file of digits',
     )
     evaluate.add_argument('--seed', type=int, default=0)
     for command in (run, evaluate):

