@@ -67,6 +67,27 @@ def pictures(rows, labels=None, path=None, alt=None):
     deliver(png.getvalue(), alt or f'{kind} of up to {columns} pictures{named}.', path)
 
 
+def tiles(image, side, columns=10):
+    """The pictures of `side` pixels in a figure of `pictures` without labels, one of Pillow's.
+
+    (rows, columns, 3, side, side) in [0, 1].
+    """
+    tile, left, top = side * pixel_size(side, columns), 0, 0
+    step, method = tile + GAP, PIL.Image.Resampling.NEAREST
+    if image.width != columns * step - GAP:  # an early one, which matplotlib stretched and smoothed
+        tile, left, top = (image.width - 8) / (1.06 * columns - 0.06), 5, 0.03 * image.height
+        step, method = 1.06 * tile, PIL.Image.Resampling.BICUBIC
+
+    def cut(row, column):
+        x, y = left + column * step, top + row * step
+        box = x, y, x + tile, y + tile
+        values = image.convert('RGB').resize((side, side), method, box)
+        return onp.asarray(values).transpose(2, 0, 1) / onp.float32(255)
+
+    rows = range(round(image.height / step))
+    return onp.stack([[cut(row, column) for column in range(columns)] for row in rows])
+
+
 def ladder(rows, path=None, alt=None):
     """The same few pictures in several versions, one below the other, each with its numbers.
 

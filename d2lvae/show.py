@@ -1,33 +1,166 @@
-"""What chapters show beside figures: the helper's own source, and tables of results."""
+"""What chapters show beside `plots`: the helper's own source, tables in words, stored pictures."""
 
 import inspect
-import io
+import operator
+import os
+import re
 import textwrap
 
+import ipywidgets
+import numpy as onp
 import pandas as pd
 import PIL.Image
+import pygments
 import yaml
-from IPython.display import Image, Markdown
+from IPython.display import display
+from mxnet import np
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
+from d2lvae import metrics, plots
 from d2lvae.base import paths
+from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
-from d2lvae.metrics import mean_ci95
 from d2lvae.runs import catalogue, results
+
+# What a table calls a metric, with an arrow to what is better, and its decimals
+WORDS = {
+    'train_loss': ('training loss ↓', 1),
+    'held_out_loss': ('held-out loss ↓', 1),
+    'kl': ('KL in nats', 1),
+    'log_likelihood': ('log p(x) in nats ↑', 1),
+    'psnr': ('PSNR in dB ↑', 2),
+    'ssim': ('SSIM ↑', 3),
+    'sharpness_ratio': ('sharpness → 1', 3),
+    'spectrum_distance': ('spectrum distance ↓', 2),
+    'checkerboard_ratio': ('checkerboard → 1', 2),
+    'swd_reconstructions': ('SWD ↓', 3),
+    'swd': ('SWD ↓', 3),
+    'swd_samples': ('SWD of samples ↓', 3),
+    'kernel_reconstructions': ('kernel distance ↓', 2),
+    'digit_accuracy': ('digits recognised ↑', 3),
+    'active_units': ('latents in use', 0),
+}
+FACES = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_reconstructions'
+FLOORS = {'swd_reconstructions': 'swd_floor', 'kernel_reconstructions': 'kernel_floor'}
+NOISE = {'ssim': 'SSIM', 'swd_reconstructions': 'SWD', 'spectrum_distance': 'spectrum'}
+STORED = {
+    'reconstructions.png': 'Ten held-out pictures, and their reconstructions below them.',
+    'samples.png': 'Thirty pictures decoded from draws of the prior.',
+    'curves.png': 'Every loss term against the epoch.',
+}
+PAPER = 'font-family: monospace; line-height: 1.4; overflow-x: auto; padding: 0.6em; margin: 0; '
+PAPER += 'color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'  # grey like a cell
+FORMULA = re.compile(r'\n\n *\$\$.*?\$\$(?=\n)', re.DOTALL)
 
 
 def source(thing):
-    """The source of a function, method or class of the helper, highlighted: what is read runs."""
-    return Markdown(f'```python\n{textwrap.dedent(inspect.getsource(thing))}```')
+    """The source of a function, method or class of the helper, highlighted: what is read runs.
+
+    Without the formulas of its docstring, which the chapter has above it.
+    """
+    code = FORMULA.sub('', textwrap.dedent(inspect.getsource(thing)))
+    html = pygments.highlight(code, PythonLexer(), HtmlFormatter(nowrap=True, noclasses=True))
+    display({'text/html': f'<pre style="{PAPER}">{html}</pre>', 'text/plain': code}, raw=True)
 
 
-def metrics_table(summaries, metrics):
-    """A table of chosen metrics, a row for each named summary; the mean over its seeds."""
+def sliders(vae):
+    """A slider for each latent, and what the VAE decodes from them.
+
+    Only where JupyterLab has started the kernel, because a printed page has nothing to move;
+    elsewhere the picture at 0.
+    """
+
+    def decoded(**z):
+        plots.pictures([vae.generate(np.array([list(z.values())])).asnumpy()], alt='decoded')
+
+    names = [f'z{j}' for j in range(1, vae.latents + 1)]
+    if 'JPY_SESSION_NAME' in os.environ:
+        ranges = {'value': 0, 'min': -3, 'max': 3, 'step': 0.1}
+        ipywidgets.interact(decoded, **{name: ipywidgets.FloatSlider(**ranges) for name in names})
+    else:
+        decoded(**dict.fromkeys(names, 0.0))
+
+
+# Tables
+
+
+def means(summary):
+    """The metrics of a summary by name, means over its seeds."""
+    return {name: metric['mean'] for name, metric in summary['metrics'].items()}
+
+
+def heading(metric):
+    """What a table calls a metric of `summary.json`."""
+    words = WORDS[metric.removeprefix('control_')][0]
+    return f'{words}, noise control' if metric.startswith('control_') else words
+
+
+def written(metric, decimals):
+    """A metric `{mean, ci95, values}` or None as a table has it.
+
+    Three seeds or more have the 95 % interval of the mean, two their own values.
+    """
+    if metric is None:
+        return '–'
+    numbers = metric['mean'], *metric['values']
+    mean, *values = (f'{round(x, decimals) + 0:.{decimals}f}' for x in numbers)
+    if len(values) > 2:
+        return f'{mean} ± {metric["ci95"]:.{decimals}f}'
+    return ' / '.join(values)
+
+
+def metrics_table(summaries, names):
+    """A table of chosen metrics in words, a row for each named summary."""
     return pd.DataFrame(
         {
-            label: {name: s['metrics'][name]['mean'] for name in metrics if name in s['metrics']}
-            for label, s in summaries.items()
-        }
-    ).T.reindex(columns=list(metrics))
+            heading(name): [
+                written(s['metrics'].get(name), WORDS[name.removeprefix('control_')][1])
+                for s in summaries.values()
+            ]
+            for name in names
+        },
+        index=list(summaries),
+    )
+
+
+def compared(runs):
+    """A table of named summaries of faces, and what other real faces score by the held-out ones."""
+    found = next(iter(runs.values()))['metrics']
+    floors = {name: found[floor] for name, floor in FLOORS.items() if floor in found}
+    names = [*FACES.split(), *(['kernel_reconstructions'] if len(floors) > 1 else [])]
+    return metrics_table(runs | {'other real faces': {'metrics': floors}}, names)
+
+
+def beats_noise(runs):
+    """Whether reconstructions beat equally sharp noise, a row for each run with a control."""
+    rows = {}
+    for name, run in runs.items():
+        m = means(run)
+        if 'control_ssim' in m:
+            better = {
+                'ssim': m['ssim'] > m['control_ssim'],
+                'swd_reconstructions': m['swd_reconstructions'] < m['control_swd'],
+                'spectrum_distance': m['spectrum_distance'] < m['control_spectrum_distance'],
+            }
+            rows[name] = {NOISE[n]: 'better' if won else 'worse' for n, won in better.items()}
+    return pd.DataFrame(rows).T
+
+
+def claims(texts, found):
+    """A table of claims: text to (name of a run, name of another, metric that is greater in it).
+
+    `found` has the runs' summaries by name, None for those that are still to come.
+    """
+    rows = {}
+    for text, (greater, smaller, metric) in texts.items():
+        runs = found[greater], found[smaller]
+        seeds = ' and '.join(str(len(run['seeds']) if run else 0) for run in runs)
+        rows[text] = {'told': results.verdict(*runs, metric), 'seeds': seeds}
+    return pd.DataFrame(rows).T
+
+
+# What is stored of finished runs
 
 
 def stored(folders):
@@ -47,10 +180,16 @@ def stored(folders):
 
 
 def finished(folders):
-    """Those of some named folders that hold a finished reference run; says which do not."""
+    """Those of some named folders that hold a finished reference run; names the others."""
     there = {name: folder for name, folder in folders.items() if catalogue.summary(folder)}
-    print('to run:', ', '.join(name for name in folders if name not in there) or 'nothing')
+    if absent := [name for name in folders if name not in there]:
+        print('still to be run:', ', '.join(absent))
     return there
+
+
+def parameters(folder):
+    """The parameters of a finished reference run, by name."""
+    return yaml.safe_load((paths.RESULTS / folder / 'parameters.yaml').read_text())
 
 
 def statistics(folder):
@@ -64,50 +203,36 @@ def statistics(folder):
 
 def training_loss(folder):
     """KL + PBP of a finished reference run by epoch, from 0; the mean over its seeds."""
-    means = statistics(folder)
-    return means['kl'] + means['pbp']
+    terms = statistics(folder)
+    return terms['kl'] + terms['pbp']
 
 
-def picture(folder, name):
-    """A stored picture of a finished reference run, as JPEG: a fourth of the bytes in a chapter."""
-    jpeg = io.BytesIO()
-    PIL.Image.open(paths.RESULTS / folder / name).convert('RGB').save(jpeg, 'JPEG', quality=95)
-    return Image(jpeg.getvalue())
-
-
-def parameters(folder):
-    """The parameters of a finished reference run, by name."""
-    return yaml.safe_load((paths.RESULTS / folder / 'parameters.yaml').read_text())
-
-
-def compared(runs):
-    """A table of named summaries of faces: what is held against what in the plane, and minutes."""
-    shown = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_samples'
-    table = metrics_table(runs, shown.split())
-    table.columns = ['PSNR', 'SSIM', 'sharpness', 'spectrum', 'checkerboard', 'SWD samples']
-    minutes = [run['seconds_total'] / len(run['seeds']) / 60 for run in runs.values()]
-    return table.assign(minutes=minutes).round(3).round({'PSNR': 2, 'minutes': 0})
-
-
-def last_epoch_by_seed(folder):
-    """Every loss term of a finished run in its last epoch, a row for each seed, and the push.
+def push(folder):
+    """Every loss term of a finished run, a row for each seed and combo epoch, and the push.
 
     `push` is the length of the weighted adversarial gradient over that of the weighted PBP loss.
     """
     rows = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
-    rows = rows[rows['epoch'] == rows['epoch'].max()]
     adversarial, pbp = (
         rows[f'{loss}_weight'] * rows[f'grad_norm_{norm}']
         for loss, norm in (('disc', 'adversarial'), ('pbp', 'pbp'))
     )
-    return rows.assign(push=adversarial / pbp)
+    return rows.assign(push=adversarial / pbp).dropna(subset='push')
+
+
+def last_epoch_by_seed(folder):
+    """`push` of the last epoch alone, a row for each seed."""
+    rows = push(folder)
+    return rows[rows['epoch'] == rows['epoch'].max()]
 
 
 def last_epoch(folders):
     """The discriminators of finished runs in their last epochs, by the runs' names; means."""
-    columns = ['disc_accuracy', 'adversarial', 'push']
-    rows = {name: last_epoch_by_seed(folder)[columns].mean() for name, folder in folders.items()}
-    return pd.DataFrame(rows).T.dropna(subset='disc_accuracy').round(2)
+    words = {'disc_accuracy': 'accuracy of D', 'adversarial': 'adversarial loss', 'push': 'push'}
+    rows = {
+        name: last_epoch_by_seed(folder)[list(words)].mean() for name, folder in folders.items()
+    }
+    return pd.DataFrame(rows).T.dropna().rename(columns=words).round(2)
 
 
 def against_weight(folders, terms):
@@ -119,10 +244,28 @@ def against_weight(folders, terms):
     rows = {name: last_epoch_by_seed(folder) for name, folder in folders.items()}
     return {
         title: {
-            name: (seeds['disc_weight'].mean(), mean_ci95(seeds[term]))
+            name: (seeds['disc_weight'].mean(), metrics.mean_ci95(seeds[term]))
             for name, seeds in rows.items()
         }
         for term, title in terms.items()
+    }
+
+
+def dose(recipes, names):
+    """What `plots.dose_response` draws of chosen metrics of finished runs.
+
+    `recipes` maps names to folders; a run's dose is its `disc_weight`, 0 without discriminator.
+    """
+    runs = {}
+    for recipe, folders in recipes.items():
+        doses = [(parameters(f).get('disc_weight', 0.0), catalogue.summary(f)) for f in folders]
+        runs[recipe] = sorted(doses, key=operator.itemgetter(0))
+    return {
+        heading(name): {
+            recipe: [(dose, summary['metrics'][name]) for dose, summary in doses]
+            for recipe, doses in runs.items()
+        }
+        for name in names
     }
 
 
@@ -139,14 +282,38 @@ def seconds(folder, seed=None):
     return pd.Series({'seconds': total, **per_epoch}, index=['seconds', 'solo', 'combo'])
 
 
-def claims(texts, found):
-    """A table of claims: text to (name of a run, name of another, metric that is greater in it).
+# Stored pictures, and pictures against noise
 
-    `found` has the runs' summaries by name, None for those that are still to come.
+
+def picture(folder, name, alt=None):
+    """Show a stored picture of a finished reference run."""
+    path = paths.RESULTS / folder / name
+    image = PIL.Image.open(path)
+    width = round(image.width * 100 / image.info.get('dpi', (100,))[0])  # of a screen
+    deliver(path.read_bytes(), alt or STORED[name], width=width)
+
+
+def ladder(folders, columns=(0, 1, 2), alt=None):
+    """A few held-out pictures, and below them their reconstructions by finished reference runs.
+
+    `folders` by the runs' names; `columns` are those of `reconstructions.png`, from 0. The numbers
+    are of all held-out pictures.
     """
     rows = {}
-    for text, (greater, smaller, metric) in texts.items():
-        runs = found[greater], found[smaller]
-        seeds = ' and '.join(str(len(run['seeds']) if run else 0) for run in runs)
-        rows[text] = {'told': results.verdict(*runs, metric), 'seeds': seeds}
-    return pd.DataFrame(rows).T
+    for name, run in stored(folders).items():
+        kept, m = parameters(folders[name]), means(run)
+        with PIL.Image.open(paths.RESULTS / folders[name] / 'reconstructions.png') as image:
+            tiles = plots.tiles(image, kept.get('image_size', 28))
+        real, reconstructed = tiles[:, list(columns)]
+        rows[name] = reconstructed, m['psnr'], m['sharpness_ratio']
+    plots.ladder({'real': (real, None, 1)} | rows, alt=alt)
+
+
+def noise_curve(X, X_plain, top, measures, num=8):
+    """What `plots.trade_off` draws of the noise control, up to a sharpness of `top` times the real.
+
+    `measures` maps the names of the planes to functions of (X, noisy pictures).
+    """
+    shares = onp.linspace(metrics.sharpness_ratio(X, X_plain), top, num)
+    noisy = [metrics.noise_control(X_plain, share * metrics.sharpness(X)) for share in shares]
+    return {name: ([f(X, Y) for Y in noisy], shares) for name, f in measures.items()}
