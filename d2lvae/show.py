@@ -258,7 +258,8 @@ def dose(recipes, names):
     """
     runs = {}
     for recipe, folders in recipes.items():
-        doses = [(parameters(f).get('disc_weight', 0.0), catalogue.summary(f)) for f in folders]
+        found = stored({folder: folder for folder in folders})
+        doses = [(parameters(f).get('disc_weight', 0.0), found[f]) for f in found]
         runs[recipe] = sorted(doses, key=operator.itemgetter(0))
     return {
         heading(name): {
