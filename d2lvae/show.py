@@ -21,29 +21,20 @@ from d2lvae import metrics, plots
 from d2lvae.base import paths
 from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
-from d2lvae.runs import catalogue, results
+from d2lvae.runs import catalogue, tables
 
-# What a table calls a metric, with an arrow to what is better, and its decimals
-WORDS = {
-    'train_loss': ('training loss ↓', 1),
-    'held_out_loss': ('held-out loss ↓', 1),
-    'kl': ('KL in nats', 1),
-    'log_likelihood': ('log p(x) in nats ↑', 1),
-    'psnr': ('PSNR in dB ↑', 2),
-    'ssim': ('SSIM ↑', 3),
-    'sharpness_ratio': ('sharpness → 1', 3),
-    'spectrum_distance': ('spectrum distance ↓', 2),
-    'checkerboard_ratio': ('checkerboard → 1', 2),
-    'swd_reconstructions': ('SWD ↓', 3),
-    'swd': ('SWD ↓', 3),
-    'swd_samples': ('SWD of samples ↓', 3),
-    'kernel_reconstructions': ('kernel distance ↓', 2),
-    'digit_accuracy': ('digits recognised ↑', 3),
-    'active_units': ('latents in use', 0),
-}
 FACES = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_reconstructions'
 FLOORS = {'swd_reconstructions': 'swd_floor', 'kernel_reconstructions': 'kernel_floor'}
-NOISE = {'ssim': 'SSIM', 'swd_reconstructions': 'SWD', 'spectrum_distance': 'spectrum'}
+# What a table calls a metric, and the format of its numbers: z, or a floor would be -0.00
+WORDS = {
+    metric: (heading, f'z{form}')
+    for columns in tables.COLUMNS.values()
+    for heading, (metric, form) in columns.items()
+}
+WORDS |= {'kl': ('KL in nats', '.1f'), 'active_units': ('latents in use', '.0f')}
+for name in (*FACES.split()[:4], 'digit_accuracy', *FLOORS):
+    control = f'control_{name.removesuffix("_reconstructions")}'
+    WORDS[control] = f'{WORDS[name][0]}, noise', WORDS[name][1]
 STORED = {
     'reconstructions.png': 'Ten held-out pictures, and their reconstructions below them.',
     'samples.png': 'Thirty pictures decoded from draws of the prior.',
@@ -90,38 +81,19 @@ def means(summary):
     return {name: metric['mean'] for name, metric in summary['metrics'].items()}
 
 
-def heading(metric):
-    """What a table calls a metric of `summary.json`."""
-    words = WORDS[metric.removeprefix('control_')][0]
-    return f'{words}, noise control' if metric.startswith('control_') else words
-
-
-def written(metric, decimals):
-    """A metric `{mean, ci95, values}` or None as a table has it.
-
-    Three seeds or more have the 95 % interval of the mean, two their own values.
-    """
-    if metric is None:
-        return '–'
-    numbers = metric['mean'], *metric['values']
-    mean, *values = (f'{round(x, decimals) + 0:.{decimals}f}' for x in numbers)
-    if len(values) > 2:
-        return f'{mean} ± {metric["ci95"]:.{decimals}f}'
-    return ' / '.join(values)
-
-
 def metrics_table(summaries, names):
-    """A table of chosen metrics in words, a row for each named summary."""
-    return pd.DataFrame(
-        {
-            heading(name): [
-                written(s['metrics'].get(name), WORDS[name.removeprefix('control_')][1])
-                for s in summaries.values()
-            ]
-            for name in names
-        },
-        index=list(summaries),
-    )
+    """A table of chosen metrics in words, a row for each named summary.
+
+    One value for one seed, least and greatest of two, mean and 95 % interval of more.
+    """
+    columns = {
+        WORDS[name][0]: [
+            tables.number(summary['metrics'], name, WORDS[name][1])
+            for summary in summaries.values()
+        ]
+        for name in names
+    }
+    return pd.DataFrame(columns, index=list(summaries))
 
 
 def compared(runs):
@@ -139,24 +111,11 @@ def beats_noise(runs):
         m = means(run)
         if 'control_ssim' in m:
             better = {
-                'ssim': m['ssim'] > m['control_ssim'],
-                'swd_reconstructions': m['swd_reconstructions'] < m['control_swd'],
-                'spectrum_distance': m['spectrum_distance'] < m['control_spectrum_distance'],
+                'SSIM': m['ssim'] > m['control_ssim'],
+                'SWD': m['swd_reconstructions'] < m['control_swd'],
+                'spectrum': m['spectrum_distance'] < m['control_spectrum_distance'],
             }
-            rows[name] = {NOISE[n]: 'better' if won else 'worse' for n, won in better.items()}
-    return pd.DataFrame(rows).T
-
-
-def claims(texts, found):
-    """A table of claims: text to (name of a run, name of another, metric that is greater in it).
-
-    `found` has the runs' summaries by name, None for those that are still to come.
-    """
-    rows = {}
-    for text, (greater, smaller, metric) in texts.items():
-        runs = found[greater], found[smaller]
-        seeds = ' and '.join(str(len(run['seeds']) if run else 0) for run in runs)
-        rows[text] = {'told': results.verdict(*runs, metric), 'seeds': seeds}
+            rows[name] = {measure: 'better' if won else 'worse' for measure, won in better.items()}
     return pd.DataFrame(rows).T
 
 
@@ -262,7 +221,7 @@ def dose(recipes, names):
         doses = [(parameters(f).get('disc_weight', 0.0), found[f]) for f in found]
         runs[recipe] = sorted(doses, key=operator.itemgetter(0))
     return {
-        heading(name): {
+        WORDS[name][0]: {
             recipe: [(dose, summary['metrics'][name]) for dose, summary in doses]
             for recipe, doses in runs.items()
         }
