@@ -40,8 +40,8 @@ STORED = {
     'samples.png': 'Thirty pictures decoded from draws of the prior.',
     'curves.png': 'Every loss term against the epoch.',
 }
-PAPER = 'font-family: monospace; line-height: 1.4; overflow-x: auto; padding: 0.6em; margin: 0; '
-PAPER += 'color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'  # grey like a cell
+PAPER = 'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
+PAPER += 'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'  # grey like a cell
 FORMULA = re.compile(r'\n\n *\$\$.*?\$\$(?=\n)', re.DOTALL)
 
 

@@ -79,10 +79,13 @@ def test_a_folder_outside_the_results_is_read_as_well(stored, monkeypatch):
     assert show.seconds(folder)['seconds'] == 12.0
 
 
-def test_a_run_that_is_not_stored_is_named_with_the_command_that_makes_it(monkeypatch):
-    monkeypatch.setattr('d2lvae.runs.catalogue.summary', lambda folder: None)
-    with pytest.raises(CourseError, match='no run 5_3: `python -m d2lvae run 5_3 --scale'):
-        show.stored({'plain': 'model/5_3'})
+def test_a_run_that_is_not_stored_is_named_with_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, 'RESULTS', tmp_path)
+    run = '5_3_400_bce_50'
+    with pytest.raises(CourseError, match=f'no run {run}: `python -m d2lvae run {run}'):
+        show.stored({'plain': f'DenseVAE_on_MNIST/{run}'})
+    with pytest.raises(CourseError, match='There is no run nowhere'):
+        show.stored({'plain': 'nowhere'})
 
 
 def test_source_is_read_without_its_formula_and_set_in_a_type_of_its_own(monkeypatch):
