@@ -73,15 +73,15 @@ def tiles(image, side, columns=10):
     (rows, columns, 3, side, side) in [0, 1].
     """
     tile, left, top = side * pixel_size(side, columns), 0, 0
-    step, method = tile + GAP, PIL.Image.Resampling.NEAREST
+    step = tile + GAP
     if image.width != columns * step - GAP:  # an early one, which matplotlib stretched and smoothed
         tile, left, top = (image.width - 8) / (1.06 * columns - 0.06), 5, 0.03 * image.height
-        step, method = 1.06 * tile, PIL.Image.Resampling.BICUBIC
+        step = 1.06 * tile
 
     def cut(row, column):
         x, y = left + column * step, top + row * step
         box = x, y, x + tile, y + tile
-        values = image.convert('RGB').resize((side, side), method, box)
+        values = image.convert('RGB').resize((side, side), PIL.Image.Resampling.NEAREST, box)
         return onp.asarray(values).transpose(2, 0, 1) / onp.float32(255)
 
     rows = range(round(image.height / step))
