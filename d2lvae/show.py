@@ -40,8 +40,10 @@ STORED = {
     'samples.png': 'Thirty pictures decoded from draws of the prior.',
     'curves.png': 'Every loss term against the epoch.',
 }
-PAPER = 'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
-PAPER += 'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'  # grey like a cell
+PAPER = (  # grey like a cell
+    'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
+    'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'
+)
 FORMULA = re.compile(r'\n\n *\$\$.*?\$\$(?=\n)', re.DOTALL)
 
 
