@@ -33,7 +33,7 @@ def summed(values, F=mx):
 
 
 def kl_divergence(mu, log_var, F=mx):
-    r"""Distance of the posterior from the prior, in nats, shape (N,).
+    r"""Kullback-Leibler divergence of the posterior from the prior, in nats, shape (N,).
 
     $$D_{KL}(N(\mu, \sigma^2) \| N(0, 1))
       = \frac{1}{2} \sum_j (\sigma_j^2 + \mu_j^2 - 1 - \log \sigma_j^2)$$

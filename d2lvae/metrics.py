@@ -92,6 +92,11 @@ def template_share(X, X_hat):
     return float((num * onp.sum(r.mean(axis=0) ** 2) / total - 1) / (num - 1))
 
 
+def sharpness_ratio(X, X_hat):
+    """`sharpness` of X_hat as a share of that of the real pictures X: 1 is as sharp as they are."""
+    return sharpness(X_hat) / sharpness(X)
+
+
 def spectrum_distance(X, X_hat):
     """Mean over radial frequencies of |log power of X_hat - log power of X|, in nats, >= 0.
 
@@ -552,13 +557,12 @@ def batches(*arrays):
 
 def fidelity(X, X_hat):
     """How good and how sharp reconstructions are, picture by picture."""
-    sharp = sharpness(X_hat)
     strides = {'checkerboard_ratio': checkerboard_ratio(X, X_hat)} if has_strides(X) else {}
     return {
         'psnr': psnr(X, X_hat),
         'ssim': ssim(X, X_hat),
-        'sharpness': sharp,
-        'sharpness_ratio': sharp / sharpness(X),
+        'sharpness': sharpness(X_hat),
+        'sharpness_ratio': sharpness_ratio(X, X_hat),
         'spectrum_distance': spectrum_distance(X, X_hat),
         **strides,
     }

@@ -1,270 +1,272 @@
-"""Every figure of the course: PNG, sizes fixed, readable in print and for the colour-blind.
+"""Every figure of the course: PNG, readable in print and by the colour-blind, with words for it.
 
 Each function shows its figure, or writes it to `path` if there is one, and returns nothing, so
-that a cell that ends with it has the figure as its only output.
+that a cell that ends with it has the figure as its only output. `alt` is what is to be seen, for
+those who can't; without it a function says what it draws.
 """
 
 import io
 
 import matplotlib.pyplot as plt
 import numpy as onp
-from matplotlib.transforms import Bbox
+import PIL.Image
+from matplotlib import colormaps, font_manager
+from matplotlib.ticker import MaxNLocator
+from PIL import ImageDraw, ImageFont
 
-from d2lvae.base.files import write_whole
-
-# Okabe and Ito's colours, told apart by the colour-blind and in grey print
-BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
-    '#000000',
-    '#E69F00',
-    '#56B4E9',
-    '#009E73',
-    '#0072B2',
-    '#D55E00',
-    '#CC79A7',
+from d2lvae.base.drawing import (
+    BLACK,
+    COLOURS,
+    GAP,
+    LABEL,
+    LINES,
+    axes_of,
+    deliver,
+    direction,
+    draw_points,
+    enlarged,
+    finish,
+    legend,
+    listed,
+    name_ends,
+    name_level,
+    name_points,
+    pixel_size,
+    point,
+    spread,
+    styles,
 )
-COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
-LINES = ('-', '--', '-.', ':')
-PLACES = ('left', 6, 4), ('left', 6, -11), ('right', -6, 4), ('right', -6, -11)  # of a label
-NEAR = 12  # pixels between points that share a label
-DOT = 3  # pixels, the radius of a point
+
+# Pictures
 
 
-def finish(figure, path=None):
-    """Show the figure, or write it to `path` as PNG."""
-    if path is None:
-        plt.show()
-    else:
-        png = io.BytesIO()
-        figure.savefig(png, dpi=100, metadata={'Software': None})
-        write_whole(path, png.getvalue())
-    plt.close(figure)
+def pictures(rows, labels=None, path=None, alt=None):
+    """Rows of pictures, each (N, C, H, W) in [0, 1], with a label to the left of each row.
+
+    Every pixel becomes a square of a whole number of pixels, so that nothing is smoothed.
+    """
+    labels, columns = labels or [''] * len(rows), max(map(len, rows))
+    sides = onp.array(rows[0].shape[:1:-1]) * pixel_size(rows[0].shape[3], columns)
+    font = ImageFont.truetype(font_manager.findfont('DejaVu Sans'), LABEL)
+    draw = ImageDraw.Draw(PIL.Image.new('RGB', (1, 1)))
+    margin = max(onp.ceil(draw.multiline_textbbox((0, 0), t, font)[2]) for t in labels) + 3 * GAP
+    margin = int(margin) if any(labels) else 0
+    step = sides + GAP
+    size = (columns, len(rows)) * step - GAP + (margin, 0)
+    canvas = PIL.Image.new('RGB', tuple(size), 'white')
+    draw = ImageDraw.Draw(canvas)
+    for i, (row, label) in enumerate(zip(rows, labels)):
+        middle = margin - 2 * GAP, i * step[1] + sides[1] / 2
+        draw.multiline_text(middle, label, BLACK, font, 'rm', align='right')
+        for j, picture in enumerate(row):
+            canvas.paste(enlarged(picture, sides), tuple((j, i) * step + (margin, 0)))
+    png = io.BytesIO()
+    canvas.save(png, 'PNG', optimize=True)
+    named = ': ' + '; '.join(labels).replace('\n', ', ') if any(labels) else ''
+    kind = f'{len(rows)} rows' if len(rows) > 1 else 'A row'
+    deliver(png.getvalue(), alt or f'{kind} of up to {columns} pictures{named}.', path)
 
 
-def plane(picture):
-    """One picture (C, H, W) in the order that matplotlib draws, (H, W) or (H, W, 3)."""
-    return picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+def tiles(image, side, columns=10):
+    """The pictures of `side` pixels in a figure of `pictures` without labels, one of Pillow's.
+
+    (rows, columns, 3, side, side) in [0, 1].
+    """
+    tile, left, top = side * pixel_size(side, columns), 0, 0
+    step = tile + GAP
+    if image.width != columns * step - GAP:  # an early one, which matplotlib stretched and smoothed
+        tile, left, top = (image.width - 8) / (1.06 * columns - 0.06), 5, 0.03 * image.height
+        step = 1.06 * tile
+
+    def cut(row, column):
+        x, y = left + column * step, top + row * step
+        box = x, y, x + tile, y + tile
+        values = image.convert('RGB').resize((side, side), PIL.Image.Resampling.NEAREST, box)
+        return onp.asarray(values).transpose(2, 0, 1) / onp.float32(255)
+
+    rows = range(round(image.height / step))
+    return onp.stack([[cut(row, column) for column in range(columns)] for row in rows])
 
 
-def pictures(rows, labels=None, path=None):
-    """Rows of pictures, each (N, C, H, W) in [0, 1], with a label to the left of each row."""
-    columns = max(len(row) for row in rows)
-    margin = 0.09 * max(map(len, labels)) + 0.15 if labels else 0.05
-    figure, axes = plt.subplots(
-        len(rows),
-        columns,
-        squeeze=False,
-        figsize=(0.72 * columns + margin, 0.72 * len(rows) + 0.05),
-    )
-    width = figure.get_figwidth()
-    figure.subplots_adjust(
-        left=margin / width, right=1 - 0.03 / width, bottom=0.03, top=0.97, wspace=0.06, hspace=0.06
-    )
-    for row, line in zip(rows, axes):
-        for axis in line:
-            axis.axis('off')
-        for picture, axis in zip(row, line):
-            axis.imshow(plane(picture), cmap='gray', vmin=0, vmax=1)
-    for label, line in zip(labels or [], axes):
-        line[0].text(
-            -0.12, 0.5, label, transform=line[0].transAxes, ha='right', va='center', fontsize=10
-        )
-    finish(figure, path)
+def ladder(rows, path=None, alt=None):
+    """The same few pictures in several versions, one below the other, each with its numbers.
+
+    `rows` maps a name to the pictures (N, C, H, W), their PSNR in dB, None for the real ones, and
+    their sharpness as a share of the real.
+    """
+    labels = [
+        f'{name}\n' + ('' if psnr is None else f'{psnr:.1f} dB, ') + f'sharpness {sharp:.2f}'
+        for name, (_, psnr, sharp) in rows.items()
+    ]
+    pictures([shown for shown, *_ in rows.values()], labels, path, alt)
 
 
-def gradients(rows, pictures, labels, path=None):
+def gradients(rows, shown, labels, path=None, alt=None):
     """Rows of signed pictures (N, 1, H, W) below the pictures that they belong to.
 
-    Red is positive, blue negative; each row has its own scale.
+    Red is positive, blue negative; each row has its own scale. `labels` begins with the pictures'.
     """
-    figure, axes = plt.subplots(
-        len(rows) + 1, len(pictures), figsize=(0.72 * len(pictures) + 1.2, 0.72 * (len(rows) + 1))
-    )
-    figure.subplots_adjust(left=0.16, right=0.99, bottom=0.02, top=0.98, wspace=0.06, hspace=0.06)
-    for axis, picture in zip(axes[0], pictures):
-        axis.imshow(plane(picture), cmap='gray', vmin=0, vmax=1)
-    for row, line, label in zip(rows, axes[1:], labels):
+    coloured = [onp.repeat(shown, 3, axis=1) if shown.shape[1] == 1 else shown]
+    for row in rows:
         limit = onp.quantile(onp.abs(row), 0.995)
-        for axis, picture in zip(line, row):
-            axis.imshow(plane(picture), cmap='RdBu_r', vmin=-limit, vmax=limit)
-        line[0].text(
-            -0.12, 0.5, label, transform=line[0].transAxes, ha='right', va='center', fontsize=10
-        )
-    for axis in axes.flat:
-        axis.axis('off')
-    finish(figure, path)
+        coloured.append(colormaps['RdBu_r'](0.5 + row[:, 0] / limit / 2)[..., :3])
+        coloured[-1] = coloured[-1].transpose(0, 3, 1, 2)
+    pictures(coloured, labels, path, alt)
 
 
-def curves(statistics, path=None):
+# Lines
+
+
+def curves(statistics, path=None, alt=None):
     """Every loss term of a run against the epoch, a table with the columns of the statistics."""
     panels = {
-        'KL': ['kl'],
-        'pixel-by-pixel loss': ['pbp'],
-        'adversarial losses': ['adversarial', 'disc_real', 'disc_fake'],
-        'gradient norms': ['grad_norm_pbp', 'grad_norm_adversarial'],
-        'accuracy of the discriminator': ['disc_accuracy'],
+        'KL': {'kl': ''},
+        'pixel-by-pixel loss': {'pbp': ''},
+        'Dis_l': {'dis_l': ''},
+        'adversarial losses': {
+            'adversarial': "the VAE's",
+            'disc_real': "D's on real pictures",
+            'disc_fake': "D's on fakes",
+        },
+        'gradients at the logits': {
+            'grad_norm_pbp': 'of the PBP loss',
+            'grad_norm_adversarial': 'of the adversarial loss',
+        },
+        'accuracy of D': {'disc_accuracy': ''},
     }
-    shown = {
-        title: [n for n in names if n in statistics and statistics[n].notna().any()]
-        for title, names in panels.items()
-    }
-    shown = {title: names for title, names in shown.items() if names}
-    figure, axes = plt.subplots(
-        1, len(shown), figsize=(3.2 * len(shown), 2.7), squeeze=False, layout='constrained'
-    )
-    means = statistics.groupby('epoch').mean(numeric_only=True)
-    for axis, (title, names) in zip(axes[0], shown.items()):
-        for name, colour, line in zip(names, COLOURS, LINES):
-            axis.plot(means.index + 1, means[name], line, color=colour, label=name)
+    means = statistics.groupby('epoch').mean(numeric_only=True).dropna(axis=1, how='all')
+    panels = {t: {n: w for n, w in names.items() if n in means} for t, names in panels.items()}
+    panels = {title: names for title, names in panels.items() if names}
+    figure, axes = axes_of(panels)
+    for axis, (title, names) in zip(axes, panels.items()):
+        for (name, words), colour, line in zip(names.items(), COLOURS, LINES):
+            axis.plot(means.index + 1, means[name], line, color=colour, label=words)
         axis.set(title=title, xlabel='epoch')
-        axis.grid(alpha=0.3)
         if len(names) > 1:
-            axis.legend(frameon=False, fontsize=8)
-    finish(figure, path)
+            axis.legend(frameon=False, fontsize=9)
+    finish(figure, alt or f'Curves against the epoch: {"; ".join(panels)}.', path)
 
 
-def trade_off(panels, control=None, study=None, path=None):
+def lines(xlabel, ylabel, series, x=None, bold=(), log=False, level=None, path=None, alt=None):
+    """Lines that are named at their right end.
+
+    `series` maps a name to its lines, all of one colour, each a sequence over `x`, or over 1, 2,
+    ... without it. Those named in `bold` are thick, and `level` is (name, value) of a dotted line.
+    """
+    figure, axis = plt.subplots(figsize=(8, 4.2), layout='constrained')
+    ends = {}
+    for (name, values), colour in zip(series.items(), COLOURS * len(series)):
+        for value, line in zip(values, LINES * len(values)):
+            at = onp.arange(1, len(value) + 1) if x is None else x
+            axis.plot(at, value, line, color=colour, linewidth=3 if name in bold else 1.3)
+        ends[name] = at[-1], onp.mean([value[-1] for value in values]), colour
+    if level:
+        axis.axhline(level[1], color=BLACK, linestyle=':')
+        ends[level[0]] = at[-1], level[1], BLACK
+    if log:
+        axis.set_yscale('log')
+        axis.yaxis.set_major_formatter('{x:g}')
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.spines[['top', 'right']].set_visible(False)
+    name_ends(axis, ends)
+    finish(figure, alt or f'{ylabel} against {xlabel}: {"; ".join(series)}.', path)
+
+
+def push_by_epoch(runs, bold=(), path=None, alt=None):
+    """The push, weighted gradient over weighted gradient, by epoch: a line for each seed.
+
+    `runs` maps names to tables with the columns `seed` and `push`, as `show.push` gives them.
+    """
+    series = {
+        name: [rows['push'].values for _, rows in table.groupby('seed')]
+        for name, table in runs.items()
+    }
+    ylabel = "push: D's gradient / the pixels'"
+    level = 'as strong as the pixels', 1
+    lines('epoch', ylabel, series, bold=bold, log=True, level=level, path=path, alt=alt)
+
+
+# Points
+
+
+def trade_off(panels, control=None, recipes=None, front=False, path=None, alt=None):
     """Planes of fidelity and sharpness.
 
-    `panels` maps the name of a measure of fidelity to points, label to (fidelity, sharpness ratio).
-    Both are numbers or, over several seeds, metrics of `summary.json` (see `point`). `control` maps
-    the same names to the noise control's curve, two sequences of the same meaning, and `study` to
-    points of the study, without labels.
+    `panels` maps a measure of fidelity, with ↓ in its name if less is better, to points, label to
+    (fidelity, sharpness as a share of the real). Both are numbers or, over several seeds, metrics
+    of `summary.json` (see `point`). `control` maps the same names to the noise control's curve, two
+    sequences of the same meaning. `recipes` and `front` as in `draw_points`.
     """
-    figure, axes = plt.subplots(
-        1,
-        len(panels),
-        figsize=(max(5, 4 * len(panels)), 3.7),
-        sharey=True,
-        squeeze=False,
-        layout='constrained',
-    )
-    for axis, (xlabel, points) in zip(axes[0], panels.items()):
+    figure, axes = axes_of(panels, size=(4.4, 4), sharey=True)
+    for axis, (measure, points) in zip(axes, panels.items()):
         if control is not None:
-            axis.plot(*control[xlabel], '--', color=BLACK, label='plain VAE + white noise')
-        if study is not None:
-            axis.plot(*study[xlabel], 'D', mfc='none', color=BLACK, label='study, other faces')
-        for (x, y), colour in zip(points.values(), COLOURS * len(points)):
-            point(axis, x, y, colour)
+            axis.plot(*control[measure], '--', color=BLACK, label='plain VAE + white noise')
         axis.axhline(1, color=BLACK, linewidth=0.8, linestyle=':')
-        axis.set(xlabel=f'{xlabel} (more faithful →)')
+        draw_points(axis, points, recipes, front and (direction(measure), 1))
+        better = '← more faithful' if direction(measure) < 0 else 'more faithful →'
+        axis.set(xlabel=f'{measure.rstrip(" ↑↓")}  ({better})')
         axis.margins(x=0.3, y=0.15)
-        axis.grid(alpha=0.3)
-    for axis, points in zip(axes[0], panels.values()):  # when all have shaped the shared y-axis
-        annotate(axis, points)
-    axes[0, 0].set_ylabel('sharpness, as a share of the real')
-    if control is not None or study is not None:
-        figure.legend(
-            *axes[0, 0].get_legend_handles_labels(),
-            loc='outside lower center',
-            ncols=2,
-            frameon=False,
-        )
-    finish(figure, path)
+    axes[0].set_ylabel('sharpness, real = 1  (sharper →)')
+    name_points(figure, axes, panels)
+    finish(figure, alt or f'Sharpness against {" and ".join(panels)}: {listed(panels)}.', path)
 
 
-def point(axis, x, y, colour):
-    """One point, each coordinate a number or a metric `{mean, ci95, values}`.
-
-    Of a metric the seeds are small dots, and with three or more of them the mean has the bars of
-    its 95 % interval; those of two would be wider than any figure.
-    """
-    (x, xs, x_bar), (y, ys, y_bar) = (spread(value) for value in (x, y))
-    axis.errorbar(x, y, xerr=x_bar, yerr=y_bar, fmt='o', color=colour, capsize=2, linewidth=1)
-    num_seeds = max(len(xs), len(ys))
-    if num_seeds > 1:
-        axis.plot(xs or [x] * num_seeds, ys or [y] * num_seeds, '.', color=colour, markersize=4)
-
-
-def annotate(axis, points):
-    """Label points, label to (x, y) as in `point`, where the fewest points, labels and edges are.
-
-    One label names those that lie together. To be called when all panels are drawn, for their
-    layout decides what overlaps.
-    """
-    axis.figure.draw_without_rendering()
-    places = {label: (spread(x)[0], spread(y)[0]) for label, (x, y) in points.items()}
-    pixels = {label: axis.transData.transform(place) for label, place in places.items()}
-    taken = [Bbox.from_extents(*(pixel - DOT), *(pixel + DOT)) for pixel in pixels.values()]
-    for labels in together(pixels):
-        texts = [
-            axis.annotate(
-                ', '.join(labels),
-                places[labels[0]],
-                xytext=offset,
-                textcoords='offset points',
-                ha=ha,
-                fontsize=9,
-            )
-            for ha, *offset in PLACES
-        ]
-        boxes = [text.get_window_extent() for text in texts]
-        best = onp.argmin([box.count_overlaps(taken) + leaves(axis, box) for box in boxes])
-        taken.append(boxes[best])
-        for text in texts[:best] + texts[best + 1 :]:
-            text.remove()
-
-
-def leaves(axis, box):
-    """Whether a box reaches over the left or the right side of the axis."""
-    return box.x0 < axis.bbox.x0 or box.x1 > axis.bbox.x1
-
-
-def together(pixels):
-    """Lists of the labels whose pixels (x, y), by label, are near those of the first of them."""
-    groups = []
-    for label, pixel in pixels.items():
-        for group in groups:
-            if onp.hypot(*(pixel - pixels[group[0]])) < NEAR:
-                group.append(label)
-                break
-        else:
-            groups.append([label])
-    return groups
-
-
-def spread(value):
-    """(mean, values of the seeds, bar or None) of a number or of a metric."""
-    if not isinstance(value, dict):
-        return value, [], None
-    return value['mean'], value['values'], value['ci95'] if len(value['values']) > 2 else None
-
-
-def against(xlabel, panels, log=False, path=None):
+def against(xlabel, panels, log=False, recipes=None, front=False, path=None, alt=None):
     """Panels side by side: what changes with one number.
 
-    `panels` maps a title to points, label to (x, y), each a number or a metric as in `point`;
-    `log` makes the x-axis logarithmic.
+    `panels` maps a title to points, label to (x, y), each a number or a metric as in `point`; `log`
+    makes the x-axis logarithmic. `recipes` and `front` as in `draw_points`, where ↓ in a title or
+    in `xlabel` says that less is better.
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.4 * len(panels), 3), squeeze=False, layout='constrained'
-    )
-    for axis, (title, points) in zip(axes[0], panels.items()):
-        for (x, y), colour in zip(points.values(), COLOURS * len(points)):
-            point(axis, x, y, colour)
+    figure, axes = axes_of(panels, size=(3.8, 3.4))
+    for axis, (title, points) in zip(axes, panels.items()):
+        draw_points(axis, points, recipes, front and (direction(xlabel), direction(title)))
         if log:
             axis.set_xscale('log')
         axis.set(title=title, xlabel=xlabel)
         axis.margins(x=0.4, y=0.15)  # for the labels to the right of the points
-        axis.grid(alpha=0.3)
-    for axis, points in zip(axes[0], panels.values()):
-        annotate(axis, points)
-    finish(figure, path)
+    name_points(figure, axes, panels)
+    finish(figure, alt or f'{"; ".join(panels)} against {xlabel}: {listed(panels)}.', path)
 
 
-def latent_map(points, labels, path=None):
-    """A 2-D map (N, 2) of digits, coloured and numbered by their label (N,)."""
-    figure, axis = plt.subplots(figsize=(5, 4.4), layout='constrained')
-    shown = axis.scatter(*points.T, c=labels, cmap='tab10', vmin=-0.5, vmax=9.5, s=4, alpha=0.5)
-    for digit in onp.unique(labels):
-        axis.text(
-            *onp.median(points[labels == digit], axis=0),
-            str(digit),
-            fontsize=15,
-            weight='bold',
-            ha='center',
-            va='center',
-            bbox={'facecolor': 'white', 'alpha': 0.7, 'edgecolor': 'none', 'pad': 1},
-        )
-    figure.colorbar(shown, ticks=range(10), label='digit')
-    axis.set(xlabel='first principal direction', ylabel='second principal direction')
-    finish(figure, path)
+def dose_response(xlabel, panels, levels=None, path=None, alt=None):
+    """What changes with a weight: seeds as dots, their means with bars, joined by a line.
+
+    `panels` maps a title to recipes, a name to points [(weight, metric)] as in `point`; the axis is
+    logarithmic, and 0 has a place on it. `levels` maps a title to (name, y) of a dotted line.
+    """
+    figure, axes = axes_of(panels, size=(4, 3.4))
+    for axis, (title, recipes) in zip(axes, panels.items()):
+        weights = sorted({x for points in recipes.values() for x, _ in points} - {0})
+        axis.set_xscale('symlog', linthresh=weights[0], linscale=0.5)
+        axis.set_xticks([0, *weights], ['0', *(f'{w:g}' for w in weights)])
+        axis.minorticks_off()
+        for (name, points), style in zip(recipes.items(), styles(recipes)):
+            means = [(x, spread(y)[0]) for x, y in points]
+            axis.plot(*zip(*means), color=style[0], linewidth=1, label=name, marker=style[1])
+            for x, y in points:
+                point(axis, x, y, style)
+        if title in (levels or {}):
+            name_level(axis, *levels[title])
+        axis.set(title=title, xlabel=xlabel)
+    legend(figure, axes)
+    finish(figure, alt or f'{"; ".join(panels)} against {xlabel}: {listed(panels)}.', path)
+
+
+# Maps
+
+
+def latent_map(points, labels, path=None, alt=None):
+    """A 2-D map (N, 2) of digits with labels (N,), once for each: its points black, others grey."""
+    digits = onp.unique(labels)
+    figure, axes = plt.subplots(
+        2, -(-len(digits) // 2), figsize=(9, 4), sharex=True, sharey=True, layout='constrained'
+    )
+    for axis in axes.flat:
+        axis.axis('off')
+    for digit, axis in zip(digits, axes.flat):
+        axis.plot(*points.T, '.', color='0.85', markersize=1.5)
+        axis.plot(*points[labels == digit].T, '.', color=BLACK, markersize=1.5)
+        axis.set_title(digit, fontsize=15)
+    finish(figure, alt or f'The same map for each of {", ".join(map(str, digits))}.', path)

@@ -1,33 +1,127 @@
-"""What chapters show beside figures: the helper's own source, and tables of results."""
+"""What chapters show beside `plots`: the helper's own source, tables in words, stored pictures."""
 
 import inspect
-import io
+import operator
+import os
+import re
 import textwrap
 
+import ipywidgets
+import numpy as onp
 import pandas as pd
 import PIL.Image
+import pygments
 import yaml
-from IPython.display import Image, Markdown
+from IPython.display import display
+from mxnet import np
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
+from d2lvae import metrics, plots
 from d2lvae.base import paths
+from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
-from d2lvae.metrics import mean_ci95
-from d2lvae.runs import catalogue, results
+from d2lvae.runs import catalogue, tables
+
+FACES = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_reconstructions'
+FLOORS = {'swd_reconstructions': 'swd_floor', 'kernel_reconstructions': 'kernel_floor'}
+# What a table calls a metric, and the format of its numbers: z, or a floor would be -0.00
+WORDS = {
+    metric: (heading, f'z{form}')
+    for columns in tables.COLUMNS.values()
+    for heading, (metric, form) in columns.items()
+}
+WORDS |= {'kl': ('KL in nats', '.1f'), 'active_units': ('latents in use', '.0f')}
+for name in (*FACES.split()[:4], 'digit_accuracy', *FLOORS):
+    control = f'control_{name.removesuffix("_reconstructions")}'
+    WORDS[control] = f'{WORDS[name][0]}, noise', WORDS[name][1]
+STORED = {
+    'reconstructions.png': 'Ten held-out pictures, and their reconstructions below them.',
+    'samples.png': 'Thirty pictures decoded from draws of the prior.',
+    'curves.png': 'Every loss term against the epoch.',
+}
+PAPER = (  # grey like a cell
+    'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
+    'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'
+)
+FORMULA = re.compile(r'\n\n *\$\$.*?\$\$(?=\n)', re.DOTALL)
 
 
 def source(thing):
-    """The source of a function, method or class of the helper, highlighted: what is read runs."""
-    return Markdown(f'```python\n{textwrap.dedent(inspect.getsource(thing))}```')
+    """The source of a function, method or class of the helper, highlighted: what is read runs.
+
+    Without the formulas of its docstring, which the chapter has above it.
+    """
+    code = FORMULA.sub('', textwrap.dedent(inspect.getsource(thing)))
+    html = pygments.highlight(code, PythonLexer(), HtmlFormatter(nowrap=True, noclasses=True))
+    display({'text/html': f'<pre style="{PAPER}">{html}</pre>', 'text/plain': code}, raw=True)
 
 
-def metrics_table(summaries, metrics):
-    """A table of chosen metrics, a row for each named summary; the mean over its seeds."""
-    return pd.DataFrame(
-        {
-            label: {name: s['metrics'][name]['mean'] for name in metrics if name in s['metrics']}
-            for label, s in summaries.items()
-        }
-    ).T.reindex(columns=list(metrics))
+def sliders(vae):
+    """A slider for each latent, and what the VAE decodes from them.
+
+    Only where JupyterLab has started the kernel, because a printed page has nothing to move;
+    elsewhere the picture at 0.
+    """
+
+    def decoded(**z):
+        plots.pictures([vae.generate(np.array([list(z.values())])).asnumpy()], alt='decoded')
+
+    names = [f'z{j}' for j in range(1, vae.latents + 1)]
+    if 'JPY_SESSION_NAME' in os.environ:
+        ranges = {'value': 0, 'min': -3, 'max': 3, 'step': 0.1}
+        ipywidgets.interact(decoded, **{name: ipywidgets.FloatSlider(**ranges) for name in names})
+    else:
+        decoded(**dict.fromkeys(names, 0.0))
+
+
+# Tables
+
+
+def means(summary):
+    """The metrics of a summary by name, means over its seeds."""
+    return {name: metric['mean'] for name, metric in summary['metrics'].items()}
+
+
+def metrics_table(summaries, names):
+    """A table of chosen metrics in words, a row for each named summary.
+
+    One value for one seed, least and greatest of two, mean and 95 % interval of more.
+    """
+    columns = {
+        WORDS[name][0]: [
+            tables.number(summary['metrics'], name, WORDS[name][1])
+            for summary in summaries.values()
+        ]
+        for name in names
+    }
+    return pd.DataFrame(columns, index=list(summaries))
+
+
+def compared(runs):
+    """A table of named summaries of faces, and what other real faces score by the held-out ones."""
+    found = next(iter(runs.values()))['metrics']
+    floors = {name: found[floor] for name, floor in FLOORS.items() if floor in found}
+    names = [*FACES.split(), *(['kernel_reconstructions'] if len(floors) > 1 else [])]
+    return metrics_table(runs | {'other real faces': {'metrics': floors}}, names)
+
+
+def beats_noise(runs):
+    """Whether reconstructions beat equally sharp noise, a row for each run with a control."""
+    rows = {}
+    for name, run in runs.items():
+        m = means(run)
+        if 'control_ssim' in m:
+            better = {
+                'SSIM': m['ssim'] > m['control_ssim'],
+                'SWD': m['swd_reconstructions'] < m['control_swd'],
+                'spectrum': m['spectrum_distance'] < m['control_spectrum_distance'],
+            }
+            rows[name] = {measure: 'better' if won else 'worse' for measure, won in better.items()}
+    return pd.DataFrame(rows).T
+
+
+# What is stored of finished runs
 
 
 def stored(folders):
@@ -47,10 +141,16 @@ def stored(folders):
 
 
 def finished(folders):
-    """Those of some named folders that hold a finished reference run; says which do not."""
+    """Those of some named folders that hold a finished reference run; names the others."""
     there = {name: folder for name, folder in folders.items() if catalogue.summary(folder)}
-    print('to run:', ', '.join(name for name in folders if name not in there) or 'nothing')
+    if absent := [name for name in folders if name not in there]:
+        print('still to be run:', ', '.join(absent))
     return there
+
+
+def parameters(folder):
+    """The parameters of a finished reference run, by name."""
+    return yaml.safe_load((paths.RESULTS / folder / 'parameters.yaml').read_text())
 
 
 def statistics(folder):
@@ -64,50 +164,36 @@ def statistics(folder):
 
 def training_loss(folder):
     """KL + PBP of a finished reference run by epoch, from 0; the mean over its seeds."""
-    means = statistics(folder)
-    return means['kl'] + means['pbp']
+    terms = statistics(folder)
+    return terms['kl'] + terms['pbp']
 
 
-def picture(folder, name):
-    """A stored picture of a finished reference run, as JPEG: a fourth of the bytes in a chapter."""
-    jpeg = io.BytesIO()
-    PIL.Image.open(paths.RESULTS / folder / name).convert('RGB').save(jpeg, 'JPEG', quality=95)
-    return Image(jpeg.getvalue())
-
-
-def parameters(folder):
-    """The parameters of a finished reference run, by name."""
-    return yaml.safe_load((paths.RESULTS / folder / 'parameters.yaml').read_text())
-
-
-def compared(runs):
-    """A table of named summaries of faces: what is held against what in the plane, and minutes."""
-    shown = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_samples'
-    table = metrics_table(runs, shown.split())
-    table.columns = ['PSNR', 'SSIM', 'sharpness', 'spectrum', 'checkerboard', 'SWD samples']
-    minutes = [run['seconds_total'] / len(run['seeds']) / 60 for run in runs.values()]
-    return table.assign(minutes=minutes).round(3).round({'PSNR': 2, 'minutes': 0})
-
-
-def last_epoch_by_seed(folder):
-    """Every loss term of a finished run in its last epoch, a row for each seed, and the push.
+def push(folder):
+    """Every loss term of a finished run, a row for each seed and combo epoch, and the push.
 
     `push` is the length of the weighted adversarial gradient over that of the weighted PBP loss.
     """
     rows = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
-    rows = rows[rows['epoch'] == rows['epoch'].max()]
     adversarial, pbp = (
         rows[f'{loss}_weight'] * rows[f'grad_norm_{norm}']
         for loss, norm in (('disc', 'adversarial'), ('pbp', 'pbp'))
     )
-    return rows.assign(push=adversarial / pbp)
+    return rows.assign(push=adversarial / pbp).dropna(subset='push')
+
+
+def last_epoch_by_seed(folder):
+    """`push` of the last epoch alone, a row for each seed."""
+    rows = push(folder)
+    return rows[rows['epoch'] == rows['epoch'].max()]
 
 
 def last_epoch(folders):
     """The discriminators of finished runs in their last epochs, by the runs' names; means."""
-    columns = ['disc_accuracy', 'adversarial', 'push']
-    rows = {name: last_epoch_by_seed(folder)[columns].mean() for name, folder in folders.items()}
-    return pd.DataFrame(rows).T.dropna(subset='disc_accuracy').round(2)
+    words = {'disc_accuracy': 'accuracy of D', 'adversarial': 'adversarial loss', 'push': 'push'}
+    rows = {
+        name: last_epoch_by_seed(folder)[list(words)].mean() for name, folder in folders.items()
+    }
+    return pd.DataFrame(rows).T.dropna().rename(columns=words).round(2)
 
 
 def against_weight(folders, terms):
@@ -119,10 +205,29 @@ def against_weight(folders, terms):
     rows = {name: last_epoch_by_seed(folder) for name, folder in folders.items()}
     return {
         title: {
-            name: (seeds['disc_weight'].mean(), mean_ci95(seeds[term]))
+            name: (seeds['disc_weight'].mean(), metrics.mean_ci95(seeds[term]))
             for name, seeds in rows.items()
         }
         for term, title in terms.items()
+    }
+
+
+def dose(recipes, names):
+    """What `plots.dose_response` draws of chosen metrics of finished runs.
+
+    `recipes` maps names to folders; a run's dose is its `disc_weight`, 0 without discriminator.
+    """
+    runs = {}
+    for recipe, folders in recipes.items():
+        found = stored({folder: folder for folder in folders})
+        doses = [(parameters(f).get('disc_weight', 0.0), found[f]) for f in found]
+        runs[recipe] = sorted(doses, key=operator.itemgetter(0))
+    return {
+        WORDS[name][0]: {
+            recipe: [(dose, summary['metrics'][name]) for dose, summary in doses]
+            for recipe, doses in runs.items()
+        }
+        for name in names
     }
 
 
@@ -139,14 +244,38 @@ def seconds(folder, seed=None):
     return pd.Series({'seconds': total, **per_epoch}, index=['seconds', 'solo', 'combo'])
 
 
-def claims(texts, found):
-    """A table of claims: text to (name of a run, name of another, metric that is greater in it).
+# Stored pictures, and pictures against noise
 
-    `found` has the runs' summaries by name, None for those that are still to come.
+
+def picture(folder, name, alt=None):
+    """Show a stored picture of a finished reference run."""
+    path = paths.RESULTS / folder / name
+    image = PIL.Image.open(path)
+    width = round(image.width * 100 / image.info.get('dpi', (100,))[0])  # of a screen
+    deliver(path.read_bytes(), alt or STORED[name], width=width)
+
+
+def ladder(folders, columns=(0, 1, 2), alt=None):
+    """A few held-out pictures, and below them their reconstructions by finished reference runs.
+
+    `folders` by the runs' names; `columns` are those of `reconstructions.png`, from 0. The numbers
+    are of all held-out pictures.
     """
     rows = {}
-    for text, (greater, smaller, metric) in texts.items():
-        runs = found[greater], found[smaller]
-        seeds = ' and '.join(str(len(run['seeds']) if run else 0) for run in runs)
-        rows[text] = {'told': results.verdict(*runs, metric), 'seeds': seeds}
-    return pd.DataFrame(rows).T
+    for name, run in stored(folders).items():
+        kept, m = parameters(folders[name]), means(run)
+        with PIL.Image.open(paths.RESULTS / folders[name] / 'reconstructions.png') as image:
+            tiles = plots.tiles(image, kept.get('image_size', 28))
+        real, reconstructed = tiles[:, list(columns)]
+        rows[name] = reconstructed, m['psnr'], m['sharpness_ratio']
+    plots.ladder({'real': (real, None, 1)} | rows, alt=alt)
+
+
+def noise_curve(X, X_plain, top, measures, num=8):
+    """What `plots.trade_off` draws of the noise control, up to a sharpness of `top` times the real.
+
+    `measures` maps the names of the planes to functions of (X, noisy pictures).
+    """
+    shares = onp.linspace(metrics.sharpness_ratio(X, X_plain), top, num)
+    noisy = [metrics.noise_control(X_plain, share * metrics.sharpness(X)) for share in shares]
+    return {name: ([f(X, Y) for Y in noisy], shares) for name, f in measures.items()}

@@ -9,11 +9,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from d2lvae.base.errors import CourseError
 from d2lvae.runs.course import run_course
 
-DRAW = """%matplotlib inline
-import matplotlib.pyplot as plt
-plt.figure(figsize=(1, 1))
-plt.plot([1, 2])
-plt.show()"""
+DRAW = """from d2lvae import plots
+plots.lines('epoch', 'KL "in nats"', {'plain': [[1, 2]]})"""
+CHECK = new_code_cell("print('checked ' * 2)", metadata={'tags': ['hide-cell']})
 LONG = '5_3_400_' * 10
 
 
@@ -25,7 +23,7 @@ def course(tmp_path_factory):
         ('01_broken', "print('before')\nraise ValueError('seven\\nof nine')"),
         ('02_whole', DRAW),
     ):
-        cells = [new_markdown_cell(f'# Chapter {name}'), new_code_cell(source)]
+        cells = [new_markdown_cell(f'# Chapter {name}'), new_code_cell(source), CHECK]
         nbformat.write(new_notebook(cells=cells), folder / f'{name}.ipynb')
     for run, scale in (
         (f'VAE_on_MNIST/{LONG}', 'smoke'),
@@ -63,6 +61,8 @@ def test_the_report_holds_both_chapters_the_table_and_the_picture(course):
     assert 'id="02_whole"' in page and 'href="#02_whole"' in page
     assert 'Failed: 01_broken' in page
     assert 'src="data:image/png;base64,' in page
+    assert 'alt=\'KL "in nats" against epoch: plain.\'' in page
+    assert 'checked checked' not in page
     assert '17.12' in page and '0.700 to 0.800' in page and '–' in page
 
 

@@ -1,18 +1,21 @@
-"""Figures over several seeds: what is drawn of a metric."""
+"""Figures: pictures pixel by pixel, and what is drawn of a metric over several seeds."""
 
 import matplotlib.pyplot as plt
+import numpy as onp
+import pandas as pd
 import pytest
 from PIL import Image
 
 from d2lvae import plots
-from d2lvae.metrics import mean_ci95
+from d2lvae.base import drawing, paths
+from d2lvae.metrics import mean_ci95, sharpness_ratio
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures that are finished, still open."""
     figures = []
-    monkeypatch.setattr(plots, 'finish', lambda figure, path=None: figures.append(figure))
+    monkeypatch.setattr(plots, 'finish', lambda figure, alt, path=None: figures.append(figure))
     yield figures
     plt.close('all')
 
@@ -80,6 +83,157 @@ def test_a_panel_for_each_title_against_one_number(drawn):
     assert {axis.get_xlabel() for axis in drawn[0].axes} == {'push'}
 
 
+def random_pictures(*shape):
+    return onp.random.default_rng(0).integers(0, 256, shape).astype('float32') / 255
+
+
+@pytest.mark.parametrize(
+    'side, columns, tile', [(28, 10, 84), (28, 8, 112), (32, 7, 128), (64, 8, 128)]
+)
+def test_every_pixel_is_a_square_of_whole_pixels(tmp_path, side, columns, tile):
+    X = random_pictures(columns, 1, side, side)
+    plots.pictures([X], path=tmp_path / 'row.png')
+    with Image.open(tmp_path / 'row.png') as image:
+        assert image.size == (columns * (tile + 6) - 6, tile)
+        first = onp.asarray(image)[:, :tile, 0]
+    assert (first == onp.kron(onp.rint(255 * X[0, 0]), onp.ones((tile // side,) * 2))).all()
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_pictures_of_a_figure_are_found_again_pixel_by_pixel(tmp_path, channels):
+    X = random_pictures(2, 10, channels, 32, 32)
+    plots.pictures(list(X), path=tmp_path / 'rows.png')
+    with Image.open(tmp_path / 'rows.png') as image:
+        found = plots.tiles(image, 32)
+    assert found.shape == (2, 10, 3, 32, 32)
+    assert (found == onp.broadcast_to(X, found.shape)).all()
+
+
+def test_labels_stand_to_the_left_of_the_pictures(tmp_path):
+    X = onp.zeros((4, 1, 28, 28))
+    plots.pictures([X, X], ['real', 'a label\nof two lines'], path=tmp_path / 'rows.png')
+    with Image.open(tmp_path / 'rows.png') as image:
+        grey = onp.asarray(image.convert('L'))
+    margin = grey.shape[1] - 4 * (112 + 6) + 6
+    dark_rows = (grey[:, : margin - 12] < 128).any(axis=1)
+    assert dark_rows[:112].any() and dark_rows[118:].any()
+    assert (grey[:, margin - 12 : margin] == 255).all() and (grey[:112, margin] == 0).all()
+
+
+def test_a_gradient_is_red_where_positive_and_blue_where_negative(tmp_path):
+    gradient = onp.zeros((1, 1, 28, 28))
+    gradient[..., :14], gradient[..., 14:] = 1, -1
+    plots.gradients([gradient], onp.ones((1, 1, 28, 28)), ['picture', 'of it'], tmp_path / 'g.png')
+    with Image.open(tmp_path / 'g.png') as image:
+        (red, _, less), (little, _, blue) = (
+            image.getpixel((image.width - x, 200)) for x in (100, 10)
+        )
+    assert red > 2 * less and blue > 2 * little
+
+
+def test_a_ladder_says_the_numbers_of_each_row(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, 'pictures', lambda rows, labels, *_: shown.extend(labels))
+    X = onp.zeros((2, 1, 28, 28))
+    plots.ladder({'real': (X, None, 1), 'weight 20': (X, 18.26, 0.5)})
+    assert shown == ['real\nsharpness 1.00', 'weight 20\n18.3 dB, sharpness 0.50']
+
+
+def test_a_recipe_has_one_colour_and_marker_and_a_line(drawn):
+    points = {'plain': (20, 0.1), '1': (19, 0.2), '5': (18, 0.5), 'hinge': (17, 0.3)}
+    recipes = {'plain': ['plain'], 'weights': ['1', '5', 'absent'], 'hinge': ['hinge']}
+    plots.trade_off({'PSNR in dB ↑': points}, recipes=recipes)
+    looks = {
+        tuple(line.get_xdata()): (line.get_color(), line.get_marker())
+        for line in drawn[0].axes[0].lines
+        if line.get_linestyle() != ':'
+    }
+    assert looks[19,] == looks[18,] == looks[19, 18]
+    assert len({looks[20,], looks[19,], looks[17,]}) == 3
+    assert looks[20,][0] == drawing.BLACK
+
+
+@pytest.mark.parametrize(
+    'better, front',
+    [((1, 1), [(1, 5), (3, 4), (4, 1)]), ((-1, 1), [(0, 1), (1, 5)]), ((1, -1), [(0, 1), (4, 1)])],
+)
+def test_the_front_is_what_no_other_point_beats_in_both(better, front):
+    points = [(3, 4), (1, 5), (2, 3), (4, 1), (0, 1)]
+    found = drawing.unbeaten(points, better)
+    assert found == (front if better != (1, -1) else [(4, 1)])
+
+
+def test_less_is_better_where_the_name_has_a_falling_arrow(drawn):
+    points = {'a': (1, 0.3), 'b': (2, 0.2), 'worse': (3, 0.25)}
+    plots.against('minutes ↓', {'SWD ↓': points}, front=True)
+    [step] = [line for line in drawn[0].axes[0].lines if line.get_label() == 'Pareto front']
+    assert step.get_xydata().tolist() == [[1, 0.3], [2, 0.2]]
+    assert step.get_drawstyle() == 'steps-post'  # a's SWD until b's minutes are spent
+
+
+def test_doses_are_ticks_from_0_and_every_seed_a_dot(drawn):
+    points = [(0, mean_ci95([1.0, 1.2, 1.4])), (5, mean_ci95([2.0, 2.2])), (50, mean_ci95([3.0]))]
+    plots.dose_response('weight', {'sharpness': {'hinge': points}}, {'sharpness': ('real', 4)})
+    axis = drawn[0].axes[0]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ['0', '5', '50']
+    dots = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() == '.']
+    assert dots == [[[0, 1], [0, 1.2], [0, 1.4]], [[5, 2], [5, 2.2]]]
+    assert len(bars(axis)) == 1
+    assert [text.get_text() for text in axis.texts] == ['real']
+
+
+def test_a_line_for_each_seed_and_names_at_the_ends_on_no_other_name(drawn):
+    seeds = pd.DataFrame({'seed': [0, 0, 1, 1], 'push': [0.1, 0.2, 0.3, 0.4]})
+    runs = {'weight 1': seeds, 'weight 2\nagain': seeds * 1.01, 'weight 3': seeds * 0.99}
+    plots.push_by_epoch(runs, bold=('weight 3',))
+    axis = drawn[0].axes[0]
+    assert (
+        sum(len(line.get_xdata()) == 2 and line.get_color() != drawing.BLACK for line in axis.lines)
+        == 6
+    )
+    texts = axis.texts
+    assert {text.get_text() for text in texts} == {*runs, 'as strong as the pixels'}
+    boxes = [text.get_window_extent() for text in texts]
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 4
+
+
+def test_curves_are_named_in_words_and_what_a_run_lacks_is_left_out(drawn):
+    rows = {'epoch': [0, 1], 'kl': [1.0, 2.0], 'disc_real': [0.7, 0.6], 'disc_fake': [0.7, 0.5]}
+    plots.curves(pd.DataFrame(rows | {'adversarial': [None, None], 'dis_l': [None, None]}))
+    assert [axis.get_title() for axis in drawn[0].axes] == ['KL', 'adversarial losses']
+    names = [text.get_text() for text in drawn[0].axes[1].get_legend().get_texts()]
+    assert names == ["D's on real pictures", "D's on fakes"]
+
+
+def test_a_map_has_a_panel_for_each_digit_with_its_points_alone_in_black(drawn):
+    points = onp.arange(8.0).reshape(4, 2)
+    plots.latent_map(points, onp.array([3, 7, 3, 7]))
+    panels = {axis.get_title(): axis.lines for axis in drawn[0].axes}
+    assert {title: len(lines[1].get_xdata()) for title, lines in panels.items()} == {'3': 2, '7': 2}
+    assert panels['7'][1].get_xydata().tolist() == [[2, 3], [6, 7]]
+    assert {lines[1].get_color() for lines in panels.values()} == {drawing.BLACK}
+
+
 def test_a_figure_is_written_as_png(tmp_path):
     plots.against('push', {'PSNR': {'a': (0.1, 20.0)}}, path=tmp_path / 'figure.png')
-    assert Image.open(tmp_path / 'figure.png').format == 'PNG'
+    with Image.open(tmp_path / 'figure.png') as image:
+        assert image.format == 'PNG' and image.width == 760
+
+
+def test_a_shown_figure_has_words_for_those_who_do_not_see_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        drawing, 'display', lambda data, metadata, raw: shown.append((data, metadata))
+    )
+    plots.pictures([onp.zeros((3, 1, 28, 28))], alt='three black squares')
+    plots.lines('epoch', 'KL', {'plain': [[1, 2]]})
+    words = [(data['text/plain'], kinds['image/png']['alt']) for data, kinds in shown]
+    assert words == [('three black squares',) * 2, ('KL against epoch: plain.',) * 2]
+
+
+def test_early_figures_are_cut_as_well_as_their_smoothed_pixels_allow():
+    run = paths.RESULTS / 'ConvVAE_on_anime' / '512_32_20_kl0.1_b16_flip_cosine'
+    with Image.open(run / 'reconstructions.png') as image:
+        real, blurred = plots.tiles(image, 64)
+    assert real.shape == blurred.shape == (10, 3, 64, 64)
+    assert sharpness_ratio(real, blurred) < 0.2  # before they were smoothed 0.04

@@ -1,11 +1,18 @@
 """Tables that more than one chapter shows, from the folders of results."""
 
+import json
+
+import numpy as onp
 import pandas as pd
 import pytest
+import yaml
 
-from d2lvae import show
+from d2lvae import losses, metrics, plots, show
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
+from d2lvae.frozen.decoder import load_mnist_decoder
+from d2lvae.metrics import mean_ci95
+from d2lvae.runs import results
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def test_a_run_without_combo_epochs_has_no_seconds_of_one(stored):
 
 def test_the_push_compares_the_weighted_gradients_of_the_last_epoch(stored):
     row = show.last_epoch({'name': stored}).loc['name']
-    assert row.to_dict() == {'disc_accuracy': 0.9, 'adversarial': 2.0, 'push': 10 * 3 / (0.5 * 20)}
+    assert row.to_dict() == {'accuracy of D': 0.9, 'adversarial loss': 2.0, 'push': 3.0}
 
 
 def test_the_last_epoch_has_a_row_for_each_seed(stored):
@@ -63,29 +70,13 @@ def test_runs_that_are_still_to_come_are_named(stored, monkeypatch, capsys):
     folders = {'a': stored, 'b': 'model/none', 'c': 'model/neither'}
     assert show.finished(folders) == {'a': stored}
     assert show.finished({'a': stored}) == {'a': stored}
-    assert capsys.readouterr().out == 'to run: b, c\nto run: nothing\n'
+    assert capsys.readouterr().out == 'still to be run: b, c\n'
 
 
 def test_a_folder_outside_the_results_is_read_as_well(stored, monkeypatch):
     folder = paths.RESULTS / stored
     monkeypatch.setattr(paths, 'RESULTS', paths.RESULTS / 'elsewhere')
     assert show.seconds(folder)['seconds'] == 12.0
-
-
-def summary(*values):
-    return {'seeds': list(range(len(values))), 'metrics': {'psnr': {'values': list(values)}}}
-
-
-def test_claims_are_told_with_the_seeds_of_either_run():
-    found = {'a': summary(3.0, 3.1, 3.2), 'b': summary(1.0, 1.1, 1.2, 1.3), 'none': None}
-    texts = {
-        'a over b': ('a', 'b', 'psnr'),
-        'b over a': ('b', 'a', 'psnr'),
-        'a over none': ('a', 'none', 'psnr'),
-    }
-    table = show.claims(texts, found)
-    assert table['told'].tolist() == ['holds', 'does not hold', 'cannot be told yet']
-    assert table['seeds'].tolist() == ['3 and 4', '4 and 3', '3 and 0']
 
 
 def test_a_run_that_is_not_stored_is_named_with_the_command_that_makes_it(tmp_path, monkeypatch):
@@ -95,3 +86,120 @@ def test_a_run_that_is_not_stored_is_named_with_the_command_that_makes_it(tmp_pa
         show.stored({'plain': f'DenseVAE_on_MNIST/{run}'})
     with pytest.raises(CourseError, match='There is no run nowhere'):
         show.stored({'plain': 'nowhere'})
+
+
+def test_source_is_read_without_its_formula_and_set_in_a_type_of_its_own(monkeypatch):
+    shown = []
+    monkeypatch.setattr(show, 'display', lambda data, raw: shown.append(data))
+    show.source(losses.bce_from_logits)
+    show.source(metrics.mean_ci95)  # has none
+    assert shown[0]['text/plain'].startswith(
+        'def bce_from_logits(logits, X, F=mx):\n    r"""Binary'
+    )
+    assert '$$' not in shown[0]['text/plain'] and 'return summed(' in shown[0]['text/plain']
+    assert shown[0]['text/html'].startswith('<pre style="font-family: monospace;')
+    assert '<style' not in shown[0]['text/html'] and 'class=' not in shown[0]['text/html']
+    assert 'stats.t.ppf' in shown[1]['text/plain']
+
+
+def run(**values):
+    """A summary with metrics of one value for each seed."""
+    return {'metrics': {name: mean_ci95(value) for name, value in values.items()}}
+
+
+def test_a_table_has_words_the_direction_and_an_interval_from_three_seeds_on():
+    runs = {
+        'one': run(psnr=[17.126], control_ssim=[0.5]),
+        'two': run(psnr=[17, 18]),
+        'three': run(psnr=[17, 18, 19], active_units=[5, 5, 5]),
+    }
+    table = show.metrics_table(runs, ['psnr', 'control_ssim', 'active_units'])
+    assert list(table) == ['PSNR ↑', 'SSIM ↑, noise', 'latents in use']
+    assert table['PSNR ↑'].tolist() == ['17.13', '17.00 to 18.00', '18.00 ± 2.48']
+    assert table['SSIM ↑, noise'].tolist() == ['0.500', '–', '–']
+    assert table['latents in use'].tolist() == ['–', '–', '5 ± 0']
+
+
+def test_faces_are_compared_with_what_other_real_ones_score():
+    face = run(psnr=[20], swd_reconstructions=[0.06], swd_floor=[0.014], kernel_floor=[-0.0001])
+    table = show.compared({'plain': face})[['PSNR ↑', 'SWD ↓', 'kernel ↓']]
+    assert table.T.to_dict('list') == {
+        'plain': ['20.00', '0.0600', '–'],
+        'other real faces': ['–', '0.0140', '0.000'],
+    }
+
+
+def test_a_run_with_a_control_beats_it_by_a_measure_or_does_not():
+    better = {'ssim': [0.6], 'swd_reconstructions': [0.1], 'spectrum_distance': [2]}
+    noise = {'control_ssim': [0.5], 'control_swd': [0.2], 'control_spectrum_distance': [1]}
+    table = show.beats_noise({'plain': run(**better), 'with D': run(**better, **noise)})
+    assert table.T.to_dict() == {'with D': {'SSIM': 'better', 'SWD': 'better', 'spectrum': 'worse'}}
+
+
+@pytest.fixture
+def weighed(stored, monkeypatch):
+    """Runs with a summary and a picture, by weight; 0 has no discriminator."""
+    monkeypatch.setattr(
+        show.catalogue, 'summary', lambda folder: results.load_summary(paths.RESULTS / folder)
+    )
+    folders = {}
+    for weight in (5.0, 0.0):
+        folder = paths.RESULTS / 'model' / f'w{weight:g}'
+        folder.mkdir()
+        kept = {'image_size': 32} | ({'disc_weight': weight} if weight else {})
+        (folder / 'parameters.yaml').write_text(yaml.safe_dump(kept))
+        summary = run(psnr=[20 - weight], sharpness_ratio=[0.1 + weight])
+        (folder / 'summary.json').write_text(json.dumps(summary))
+        X = onp.full((2, 10, 3, 32, 32), weight / 5, 'float32')
+        plots.pictures(list(X), path=folder / 'reconstructions.png')
+        folders[f'{weight:g}'] = f'model/{folder.name}'
+    return folders
+
+
+def test_a_dose_is_the_disc_weight_and_rises(weighed):
+    panels = show.dose({'fixed': weighed.values()}, ['psnr'])
+    [(title, recipes)] = panels.items()
+    assert title == 'PSNR ↑'
+    assert [(x, y['mean']) for x, y in recipes['fixed']] == [(0.0, 20.0), (5.0, 15.0)]
+
+
+def test_a_ladder_is_cut_from_stored_pictures(weighed, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, 'ladder', lambda rows, alt: drawn.append(rows))
+    show.ladder(weighed, columns=(0, 3))
+    [rows] = drawn
+    assert list(rows) == ['real', '5', '0']
+    assert rows['5'][0].shape == (2, 3, 32, 32) and (rows['5'][0] == 1).all()
+    assert rows['0'][1:] == (20.0, 0.1)
+
+
+def test_a_stored_picture_is_shown_as_it_is(weighed, monkeypatch):
+    shown = []
+    monkeypatch.setattr(show, 'deliver', lambda png, alt, width: shown.append((png, alt, width)))
+    show.picture(weighed['0'], 'reconstructions.png')
+    [(png, alt, width)] = shown
+    path = paths.RESULTS / weighed['0'] / 'reconstructions.png'
+    assert png == path.read_bytes() and width == 10 * (96 + 6) - 6
+    assert alt.startswith('Ten held-out pictures')
+
+
+def test_the_noise_control_is_measured_from_the_plain_sharpness_up_to_the_top():
+    X = onp.random.default_rng(0).random((4, 1, 28, 28), 'float32')
+    X_plain = 0.5 + 0.3 * (X - 0.5)
+    curve = show.noise_curve(X, X_plain, 0.5, {'PSNR': metrics.psnr}, num=3)
+    psnr, shares = curve['PSNR']
+    assert shares.tolist() == pytest.approx([0.09, 0.295, 0.5])
+    assert psnr == sorted(psnr, reverse=True) and psnr[0] > psnr[-1]
+
+
+@pytest.mark.parametrize('in_lab', [True, False])
+def test_sliders_are_only_where_something_can_be_moved(in_lab, monkeypatch):
+    calls = []
+    monkeypatch.setattr(show.ipywidgets, 'interact', lambda draw, **z: calls.append(z))
+    monkeypatch.setattr(plots, 'pictures', lambda rows, alt: calls.append(rows[0].shape))
+    monkeypatch.delenv('JPY_SESSION_NAME', raising=False)
+    if in_lab:
+        monkeypatch.setenv('JPY_SESSION_NAME', 'chapter.ipynb')
+    show.sliders(load_mnist_decoder()[0])
+    [call] = calls
+    assert list(call) == ['z1', 'z2', 'z3', 'z4', 'z5'] if in_lab else call == (1, 1, 28, 28)

@@ -1,7 +1,6 @@
 """The whole course in one go: every chapter executed, the tables of its runs, one report."""
 
 import json
-import logging
 import os
 import sys
 import time
@@ -18,8 +17,15 @@ from d2lvae.base.errors import CourseError
 from d2lvae.runs import tables
 
 TITLE = 'Learned losses: the executed course'
-# nbconvert sets source code that a cell shows in the font of the text.
-MONOSPACED = '<style>.jp-OutputArea-output pre {font-family: monospace !important}</style>'
+# nbconvert leaves out the text alternatives of figures, and shows cells that are tagged as hidden.
+PAGE = """{%- extends 'lab/index.html.j2' -%}
+{%- block data_png scoped -%}
+{%- set alt = (output | get_metadata('alt', 'image/png') or 'A figure') | escape_html -%}
+{{ super() | replace('<img ', '<img alt="' ~ alt ~ '" ') }}
+{%- endblock -%}"""
+HIDDEN = Config(
+    TagRemovePreprocessor={'enabled': True, 'remove_cell_tags': ['hide-cell', 'remove-cell']}
+)
 ENCRYPTED = Config(KernelManager={'transport_encryption': 'auto'})  # or every kernel warns
 CAPTION = (
     'Held-out numbers of the small runs that the chapters made on this machine, means and '
@@ -121,7 +127,7 @@ def report(copies, held_out, failures):
     links = [f'- [{copy.stem}](#{copy.stem})' for copy in copies]
     failed = [f'**Failed: {sentence(failures)}.**'] if failures else []
     head = [
-        f'# {TITLE}\n\n{MONOSPACED}',
+        f'# {TITLE}',
         *failed,
         '\n'.join(links),
         CAPTION,
@@ -136,6 +142,5 @@ def report(copies, held_out, failures):
         cells += nbformat.read(copy, as_version=4).cells
     for i, cell in enumerate(cells):
         cell.id = f'cell-{i}'  # ids of two chapters can be the same
-    logging.getLogger('traitlets').setLevel(logging.ERROR)  # or it misses a text for each figure
     book = new_notebook(cells=cells, metadata={'title': TITLE, 'language_info': {'name': 'python'}})
-    return HTMLExporter().from_notebook_node(book)[0]
+    return HTMLExporter(raw_template=PAGE, config=HIDDEN).from_notebook_node(book)[0]
