@@ -40,6 +40,8 @@ SUMMARY = {
     'run',
     'study_row',
     'scale',
+    'framework',
+    'scores',
     'seeds',
     'control',
     'data',
@@ -208,7 +210,9 @@ def test_the_summary_says_what_was_run_on_what(written, kind):
         'seeds': [0, 1],
         'control': solo().folder if kind == 'combo' else None,
         'data': {'name': 'mnist', 'fingerprint': data.fingerprint, 'train': 256, 'held_out': 64},
-        'threads': int(os.environ['OMP_NUM_THREADS']),
+        'threads': [int(os.environ['OMP_NUM_THREADS'])] * 2,
+        'framework': 'mxnet',
+        'scores': scores.SCORES,
     }
     assert {name: summary[name] for name in expected} == expected
 
@@ -216,10 +220,10 @@ def test_the_summary_says_what_was_run_on_what(written, kind):
 @both
 def test_the_summary_says_on_which_machine_with_which_versions(written, kind):
     summary = written[1][kind]
-    assert set(summary['versions']) == {'python', 'd2lvae', 'mxnet', 'd2l', 'numpy'}
-    assert summary['versions']['mxnet'] == '1.9.1'
-    assert summary['versions']['d2lvae'] == d2lvae.__version__
-    assert f'{os.cpu_count()} cores' in summary['machine']
+    for versions, machine in zip(summary['versions'], summary['machine'], strict=True):
+        assert set(versions) == {'python', 'd2lvae', 'mxnet', 'd2l', 'numpy'}
+        assert versions['mxnet'] == '1.9.1' and versions['d2lvae'] == d2lvae.__version__
+        assert f'{os.cpu_count()} cores' in machine
 
 
 def epochs(*rows):
@@ -324,7 +328,7 @@ def test_curves_show_every_loss_term_and_carry_no_date(written, kind, tmp_path):
     path = folder_of(kind, written) / 'curves.png'
     with Image.open(path) as picture:
         panels = 2 if kind == 'solo' else 5
-        assert picture.width == pytest.approx(320 * panels, abs=2)
+        assert picture.width == pytest.approx(720 * min(panels, 3), abs=2)
         assert 'Software' not in picture.info and 'date' not in str(picture.info).lower()
 
 
@@ -363,20 +367,94 @@ def test_a_seed_that_only_the_earlier_result_holds_is_kept(runs, written, no_tra
     assert content(combo().published) == before
 
 
-def test_an_earlier_result_of_other_parameters_is_not_mixed_in(runs):
+def test_a_result_of_other_parameters_is_not_overwritten(runs):
     shutil.copytree(solo().published, solo(run='mine').published)
-    summary = results.run(solo(run='mine', lr=1e-4, num_epochs=1), seeds=(1,))
-    assert summary['seeds'] == [1]
-    rows = pd.read_csv(solo(run='mine').published / 'training_statistics.csv')
-    assert rows['seed'].tolist() == [1]
+    before = content(solo(run='mine').published)
+    with pytest.raises(CourseError, match='holds the result of other parameters: move') as e:
+        results.run(solo(run='mine', lr=1e-4, num_epochs=1), seeds=(1,))
+    assert '\n' not in str(e.value)
+    assert content(solo(run='mine').published) == before
 
 
-def test_seeds_that_were_scored_with_and_without_a_control_share_the_other_metrics(runs):
+def test_a_result_about_other_pictures_is_not_overwritten(runs, no_training):
+    shutil.rmtree(solo().work)
+    before, data = content(solo().published), MNIST(256, 64)
+    data.fingerprint = 'of others'
+    with pytest.raises(CourseError, match='is about other pictures than those that mnist has'):
+        results.publish(solo(), data)
+    assert content(solo().published) == before
+
+
+def test_the_scores_of_other_pictures_are_never_published(runs, no_training):
+    data = MNIST(256, 64)
+    data.fingerprint = 'of others'
+    before = content(solo().published)
+    with pytest.raises(CourseError, match='put the earlier ones back'):
+        results.publish(solo(), data)
+    assert content(solo().published) == before
+
+
+def test_what_is_unchanged_is_not_written_again(runs, no_training):
+    before = {path: path.stat().st_mtime_ns for path in solo().published.iterdir()}
+    results.run(solo(), seeds=(0, 1))
+    assert {path: path.stat().st_mtime_ns for path in solo().published.iterdir()} == before
+
+
+def edited_summary(experiment, **changes):
+    path = experiment.published / 'summary.json'
+    summary = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps(summary))
+    return summary
+
+
+def test_a_result_that_gains_a_seed_keeps_what_was_recorded_of_the_others(runs):
+    for seed in (0, 1):
+        shutil.rmtree(solo().work / f'seed_{seed}')
+    earlier = edited_summary(solo(), threads=[7, None], machine=['another one', None])
+    summary = results.run(solo(), seeds=(2,))
+    assert summary['threads'] == [7, None, int(os.environ['OMP_NUM_THREADS'])]
+    assert summary['machine'][:2] == ['another one', None]
+    assert summary['versions'][:2] == earlier['versions']
+
+
+def test_circumstances_are_those_of_the_training_and_not_of_the_publishing(runs, no_training):
+    path = solo().work / 'seed_1' / 'circumstances.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'threads': 5}))
+    assert results.run(solo(), seeds=(0, 1))['threads'][1] == 5
+
+
+def test_scores_of_earlier_code_are_made_again(runs, no_training):
+    path = solo().work / 'seed_0' / 'metrics.json'
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {'scores': 1, 'metrics': {'psnr': -1.0}}))
+    results.run(solo(), seeds=(0, 1))
+    assert json.loads(path.read_text()) == stored
+
+
+@pytest.mark.parametrize('changes', [{'scores': 1}, {'control': 'another'}])
+def test_scores_of_earlier_code_or_another_control_are_not_mixed_with_those_of_today(runs, changes):
+    shutil.rmtree(solo().work / 'seed_1')
+    edited_summary(solo(), **changes)
+    before = content(solo().published)
+    with pytest.raises(CourseError, match='run them here too, with --seeds 0 1') as e:
+        results.run(solo())
+    assert '\n' not in str(e.value) and content(solo().published) == before
+    assert results.run(solo(), seeds=(0, 1))['scores'] == scores.SCORES
+
+
+def test_seeds_scored_beside_another_control_are_left_out(runs):
     for seed, control in ((0, solo()), (1, None)):
         scores.score(combo(), seed, combo().data(), control)
-    summary = results.publish(combo(), combo().data())
-    assert summary['seeds'] == [0, 1]
-    assert set(summary['metrics']) == METRICS
+    shutil.rmtree(combo().published)
+    assert results.publish(combo(), combo().data())['seeds'] == [1]
+
+
+def test_numbers_that_are_not_finite_end_with_a_sentence_and_are_not_kept(runs, monkeypatch):
+    (solo().work / 'seed_0' / 'metrics.json').unlink()
+    monkeypatch.setattr(scores, 'held_out_metrics', lambda *_: {'psnr': float('nan')})
+    with pytest.raises(CourseError, match='seed 0, broke down: psnr of its held-out pictures'):
+        scores.score(solo(), 0, MNIST(256, 64))
+    assert not (solo().work / 'seed_0' / 'metrics.json').exists()
 
 
 def test_a_score_is_made_again_when_the_control_changes(runs, no_training):

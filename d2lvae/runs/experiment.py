@@ -232,6 +232,7 @@ class Experiment(TrainingParameters, Networks, Pictures):
 
     def data(self):
         """The pictures; CourseError if they are not there, or too few."""
+        identity.refuse_while_registering()
         sizes = self.model_dump(include={'num_train', 'num_held_out', 'batch_size'})
         data = load_data(self.dataset, self.image_size, **sizes)
         num_train, num_held_out = len(data.train_images), len(data.held_out_images)

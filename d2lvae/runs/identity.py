@@ -6,12 +6,15 @@ They are kept beside the checkpoints from the first step on, and compared ever a
 import inspect
 import json
 import linecache
+from contextvars import ContextVar
 from functools import partial
 
 import yaml
 
 from d2lvae.base import files
 from d2lvae.base.errors import CourseError
+
+REGISTERING = ContextVar('registering', default=False)
 
 
 def data_facts(data):
@@ -111,13 +114,21 @@ def register(sources):
     Raises CourseError if one does not run by itself.
     """
     for name, source in sources.items():
-        code = compile(source, name, 'exec')
         linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+        token = REGISTERING.set(True)
         try:
-            exec(code, {'__name__': 'own'})
+            exec(compile(source, name, 'exec'), {'__name__': 'own'})
         except Exception as e:
             raise CourseError(
                 f'The cell that defines your own {name.removeprefix("own_").removesuffix(".py")} '
                 f'does not run by itself ({type(e).__name__}: {e}): put its imports and all that '
                 'it needs into it.'
             ) from e
+        finally:
+            REGISTERING.reset(token)
+
+
+def refuse_while_registering():
+    """CourseError in a cell that is run to register something, and would train or sweep as well."""
+    if REGISTERING.get():
+        raise CourseError('it trains too: give what you register a cell of its own')

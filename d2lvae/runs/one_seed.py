@@ -18,7 +18,7 @@ def run_in_process(task, failure_of_control=None):
     """Train a seed, or go on with it, and score it; what went wrong in a sentence, or None.
 
     `task` has the `experiment` and its `control` (or None) as dictionaries, the `seed`, whether it
-    is to be `scored`, and the folder of the `runs`.
+    is to be `scored`, the folder of the `runs`, and the sources of one's `own` losses and networks.
     """
     if failure_of_control:
         return f'its control failed ({failure_of_control})'
@@ -38,10 +38,11 @@ def run_in_process(task, failure_of_control=None):
 
 
 def main(task):
-    from d2lvae.runs import scores
+    from d2lvae.runs import identity, scores
     from d2lvae.runs.experiment import Experiment
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    identity.register(task['own'])
     experiment, seed = Experiment(**task['experiment']), task['seed']
     control = task['control'] and Experiment(**task['control'])
     data = experiment.data()

@@ -102,7 +102,7 @@ def local_seed(experiment, seed, values):
 
 def earlier_result(folder, experiment, data):
     """The summary in a results folder, {} if there is none; CourseError if it is of another run."""
-    if not folder.exists():
+    if not folder.is_dir():
         return {}
     remedy = 'move that folder away, or give the run another name.'
     if not experiment.is_stored_in(folder / 'parameters.yaml'):

@@ -53,6 +53,7 @@ class Task(NamedTuple):
             'seed': self.seed,
             'control': self.control and self.control.model_dump(),
             'scored': self.scored,
+            'own': self.experiment.own(),
             'runs': str(paths.RUNS),
         }
 
