@@ -1,7 +1,5 @@
 """The trainer: solo epochs (the VAE alone), then combo epochs (VAE and discriminator)."""
 
-import math
-
 import mxnet as mx
 import numpy as onp
 from d2l import mxnet as d2l
@@ -10,11 +8,11 @@ from mxnet import autograd, gluon, np
 from d2lvae import layers
 from d2lvae.augment import STILL, Move, binarised, jittered, mirrored
 from d2lvae.base.errors import CourseError
+from d2lvae.base.totals import Totals
 from d2lvae.layers import Graph
 from d2lvae.losses import ADVERSARIAL, PBP_LOSSES, sigmoid, summed
 from d2lvae.schedules import disc_weight_at, lr_at, mean_over_epoch, pbp_weight_at, phase
 
-SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
 MAX_RATIO = 1e4  # of the gradients, in the code of Esser et al. 2021
 SMOOTHING = 0.99  # of that ratio from step to step
@@ -90,20 +88,20 @@ class Trainer(d2l.Trainer):
             step_of = self.solo_step
         batches = self.data.shuffled_batches(self.p.batch_size, self.rng())
         rngs = [self.rng(step) for step in range(self.num_steps)]
-        totals, queue = {}, []
+        totals = Totals(self.epoch, self.num_steps)
         for step, (X, eps, rng) in enumerate(zip(batches, self.latent_noise(rngs), rngs)):
             self.step = self.epoch * self.num_steps + step
-            lr = self.set_learning_rate()
+            lr = lr_at(self.p, self.step, self.num_steps)
+            for optimiser in filter(None, (self.vae_optim, self.disc_optim)):
+                optimiser.set_learning_rate(lr)
             X, X_in = self.noisy(X, rng)
             self.move = Move.drawn(self.p.disc_shift, self.rng(step, MOVES))
-            queue.append(step_of(X, eps, X_in))
-            if len(queue) == SYNC_EVERY or step == self.num_steps - 1:
-                last = self.add_up(totals, queue, first_step=step + 1 - len(queue))
-                report(self, len(queue), last)
-                queue = []
-        return self.row(totals, lr)
+            done = totals.add(step_of(X, eps, X_in))
+            if done:
+                report(self, *done)
+        return self.row(totals.means(), lr)
 
-    def row(self, totals, lr):
+    def row(self, means, lr):
         """The statistics of the epoch that has just ended."""
         of_epoch = self.p, self.epoch, self.num_steps
         combo = phase(self.p, self.epoch) == 'combo'
@@ -112,35 +110,10 @@ class Trainer(d2l.Trainer):
             'phase': 'combo' if combo else 'solo',
             'pbp_weight': mean_over_epoch(pbp_weight_at, *of_epoch),
             'disc_weight': mean_over_epoch(disc_weight_at, *of_epoch) if combo else None,
-            **{name: total / self.num_steps for name, total in totals.items()},
+            **means,
             **({} if self.ratio is None else {'ratio': self.ratio.item()}),
             'lr': lr,
         }
-
-    def set_learning_rate(self):
-        """Give both optimisers the learning rate of this step, and return it."""
-        lr = lr_at(self.p, self.step, self.num_steps)
-        self.vae_optim.set_learning_rate(lr)
-        if self.disc is not None:
-            self.disc_optim.set_learning_rate(lr)
-        return lr
-
-    def add_up(self, totals, queue, first_step):
-        """Wait for the queued steps and add their terms to the totals; the terms of the last step.
-
-        Raises CourseError at a number that is not finite.
-        """
-        values = np.stack([np.stack(list(terms.values())) for terms in queue]).asnumpy()
-        for step, value in enumerate(values, first_step):
-            for name, number in zip(queue[0], value):
-                if not math.isfinite(number):
-                    raise CourseError(
-                        f'Training broke down: {name} is {number} at step {step} of '
-                        f'epoch {self.epoch} (from 0). Lower lr or the weights.'
-                    )
-        for name, number in zip(queue[0], values.sum(axis=0, dtype='float64')):
-            totals[name] = totals.get(name, 0.0) + float(number)
-        return dict(zip(queue[0], values[-1]))
 
     # Noise
 

@@ -20,8 +20,9 @@ from tiny import (
     weights,
 )
 
-from d2lvae import layers, losses, training
+from d2lvae import layers, losses
 from d2lvae.augment import jittered, mirrored
+from d2lvae.base import totals
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.losses import PBP_LOSSES, non_saturating_vae
@@ -591,7 +592,7 @@ POISONED = {  # the term that is named first: what is spoilt
 @pytest.mark.parametrize('sync_every', [1, 3, 50])
 @pytest.mark.parametrize('term', POISONED)
 def test_nan_stops_the_training_and_names_step_and_term(monkeypatch, sync_every, term):
-    monkeypatch.setattr(training, 'SYNC_EVERY', sync_every)
+    monkeypatch.setattr(totals, 'SYNC_EVERY', sync_every)
     trainer = bound(num_epochs=3)
     noisy, steps = trainer.noisy, []
 

@@ -1,0 +1,42 @@
+"""The means of an epoch's loss terms, which MXNet's engine is asked for only now and then."""
+
+import math
+
+from mxnet import np
+
+from d2lvae.base.errors import CourseError
+
+SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN is seen
+
+
+class Totals:
+    """Sums of the terms of one epoch's steps, arrays of one number by their names."""
+
+    def __init__(self, epoch, num_steps):
+        self.epoch, self.num_steps = epoch, num_steps
+        self.sums, self.queue, self.done = {}, [], 0
+
+    def add(self, terms):
+        """Queue a step's terms; now and then, (steps that are done now, terms of the last one).
+
+        Raises CourseError at a number that is not finite.
+        """
+        self.queue.append(terms)
+        if len(self.queue) < SYNC_EVERY and self.done + len(self.queue) < self.num_steps:
+            return None
+        values = np.stack([np.stack(list(terms.values())) for terms in self.queue]).asnumpy()
+        for step, value in enumerate(values, self.done):
+            for name, number in zip(terms, value):
+                if not math.isfinite(number):
+                    raise CourseError(
+                        f'Training broke down: {name} is {number} at step {step} of '
+                        f'epoch {self.epoch} (from 0). Lower lr or the weights.'
+                    )
+        for name, number in zip(terms, values.sum(axis=0, dtype='float64')):
+            self.sums[name] = self.sums.get(name, 0.0) + float(number)
+        self.done += len(self.queue)
+        self.queue = []
+        return len(values), dict(zip(terms, values[-1]))
+
+    def means(self):
+        return {name: total / self.num_steps for name, total in self.sums.items()}
