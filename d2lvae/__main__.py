@@ -1,6 +1,7 @@
 """The command line: `python -m d2lvae --help`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -152,7 +153,13 @@ def main(arguments=None):
     """Run a command; an error that is written for people ends as one line and exit code 1."""
     arguments = parser().parse_args(arguments)
     try:
-        return arguments.do(arguments)
+        code = arguments.do(arguments)
+        if sys.stdout:  # which `>&-` closes
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has read enough; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell reports every other command that SIGPIPE ends
     except CourseError as e:
         print(e, file=sys.stderr)
         return 1

@@ -39,18 +39,23 @@ def run_in_process(task, failure_of_control=None):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        said = process.stderr.read().strip().splitlines()
-        code = process.wait()
+        said = process.stderr.read()
+    return complaint(process.returncode, said)
+
+
+def complaint(code, said):
+    """What went wrong in a process, by its exit code and its standard error, or None."""
     if code < 0:
         return f'it was killed by signal {-code}: is there too little memory?'
-    return (said[-1] if said else f'it ended with exit code {code}') if code else None
+    lines = said.strip().splitlines()
+    return (lines[-1] if lines else f'it ended with exit code {code}') if code else None
 
 
 def main(task):
     from d2lvae.runs import scores
     from d2lvae.runs.experiment import Experiment
 
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     if os.path.isdir(task['cwd']):  # elsewhere no path of this task is relative
         os.chdir(task['cwd'])
     experiment, seed = Experiment(**task['experiment']), task['seed']
@@ -62,8 +67,13 @@ def main(task):
 
 
 def end_with_parent():
-    os.read(sys.stdin.fileno(), 1)
-    os._exit(1)
+    """End this process when the standard input is closed, as the end of its parent does."""
+
+    def wait():
+        os.read(sys.stdin.fileno(), 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == '__main__':
