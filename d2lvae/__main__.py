@@ -43,13 +43,13 @@ def run_experiment(arguments):
 
 def run_sweep(arguments):
     """Run a grid of parameters and seeds side by side, on this machine or on a Dask cluster."""
-    from d2lvae.runs import catalogue, sweep
+    from d2lvae.runs import catalogue, grid, sweep
 
     name = arguments.sweep
     if name in catalogue.GROUPS:
-        runs, seeds = sweep.from_catalogue(name, arguments.scale), [0]
+        runs, seeds = grid.from_catalogue(name, arguments.scale), [0]
     else:
-        runs, seeds = sweep.from_yaml(Path(name))
+        runs, seeds = grid.from_yaml(Path(name))
     seeds = arguments.seeds or seeds
     folder = sweep.run_sweep(Path(name).stem, runs, seeds, arguments.scheduler)
     print(f'Written to {folder}')

@@ -19,7 +19,7 @@ from d2lvae.__main__ import main
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.metrics import mean_ci95
-from d2lvae.runs import catalogue, one_seed, results, sweep, tables
+from d2lvae.runs import catalogue, grid, one_seed, results, sweep, tables
 from d2lvae.runs.experiment import Experiment
 
 GRID = {**FACE_SIZES, **CONV_DISC, 'disc_weight': [1.0, 10.0], 'solo_epochs': [0, 2]}
@@ -41,7 +41,7 @@ def written(folder, parameters, **more):
 
 
 def test_lists_are_tried_value_by_value_in_every_combination(tmp_path):
-    runs, seeds = sweep.from_yaml(written(tmp_path, GRID, seeds=[3, 5]))
+    runs, seeds = grid.from_yaml(written(tmp_path, GRID, seeds=[3, 5]))
     assert seeds == [3, 5]
     assert [(r.experiment.disc_weight, r.experiment.solo_epochs) for r in runs] == [
         (1.0, 0),
@@ -54,17 +54,17 @@ def test_lists_are_tried_value_by_value_in_every_combination(tmp_path):
 
 
 def test_a_file_without_lists_or_seeds_is_one_run_of_seed_0(tmp_path):
-    [run], seeds = sweep.from_yaml(written(tmp_path, FACE_SIZES))
+    [run], seeds = grid.from_yaml(written(tmp_path, FACE_SIZES))
     assert (run.label, run.control, seeds) == ('mine', None, [0])
     assert run.experiment == Experiment(**FACE_SIZES)
 
 
 def test_runs_that_are_the_same_are_run_once(tmp_path):
-    runs, _ = sweep.from_yaml(written(tmp_path, GRID | {'disc_weight': [2.0, 2, 2.0]}))
+    runs, _ = grid.from_yaml(written(tmp_path, GRID | {'disc_weight': [2.0, 2, 2.0]}))
     labels = ['disc_weight 2.0, solo_epochs 0', 'disc_weight 2.0, solo_epochs 2']
     assert [r.label for r in runs] == labels
     alone = {'vae': ['ConvVAE'], 'disc_weight': [1.0, 2.0]}  # which a VAE alone does not have
-    assert len(sweep.from_yaml(written(tmp_path, FACE_SIZES | alone))[0]) == 1
+    assert len(grid.from_yaml(written(tmp_path, FACE_SIZES | alone))[0]) == 1
 
 
 WRONG = {
@@ -97,14 +97,16 @@ def test_a_sweep_that_cannot_be_read_ends_with_a_sentence(tmp_path, case, capsys
 
 def test_one_name_for_several_runs_is_refused_with_the_runs(tmp_path):
     grid = FACE_SIZES | {'run': 'mytest', 'kl_weight': [1.0, 2.0, 4.0]}
-    with pytest.raises(CourseError, match='mytest to several runs .*1.0; kl_weight 2.0.*leave') as e:
-        sweep.from_yaml(written(tmp_path, grid))
+    with pytest.raises(
+        CourseError, match='mytest to several runs .*1.0; kl_weight 2.0.*leave'
+    ) as e:
+        grid.from_yaml(written(tmp_path, grid))
     assert '\n' not in str(e.value)
 
 
 def test_several_names_or_a_name_for_what_is_one_run_are_kept(tmp_path):
     named = FACE_SIZES | {'run': ['one', 'two'], 'disc_weight': [1.0, 2.0]}  # of no discriminator
-    runs, _ = sweep.from_yaml(written(tmp_path, named))
+    runs, _ = grid.from_yaml(written(tmp_path, named))
     assert [r.experiment.run for r in runs] == ['one', 'two']
 
 
@@ -117,7 +119,7 @@ def test_every_row_of_the_study_is_in_a_sweep():
 
 @every_group
 def test_a_group_of_the_catalogue_is_a_sweep(group):
-    runs = sweep.from_catalogue(group, 'reference')
+    runs = grid.from_catalogue(group, 'reference')
     rows = catalogue.study()
     folders = {r.experiment.folder for r in runs}
     for row in rows[rows['group'] == group]['folder']:
@@ -134,7 +136,7 @@ def test_a_group_of_the_catalogue_is_a_sweep(group):
 @every_group
 @pytest.mark.parametrize('scale', ['smoke', 'reference'])
 def test_the_runs_of_a_group_and_their_controls_see_the_same_pictures(group, scale):
-    runs = sweep.from_catalogue(group, scale)
+    runs = grid.from_catalogue(group, scale)
     assert {run.experiment.scale for run in runs} == {scale}
     seen = {of_the_pictures(run.experiment) for run in runs}
     assert len(seen) == (2 if group == 'schedules' else 1)  # of digits and of avatars
@@ -186,18 +188,18 @@ VARIED = {  # a row of the study, then our recipes for it; the plain VAE first
 
 @pytest.mark.parametrize('group', VARIED)
 def test_the_sweeps_of_weights_and_of_timing_hold_their_rows_each_before_our_recipes(group):
-    assert [run.label for run in sweep.from_catalogue(group, 'reference')] == VARIED[group]
+    assert [run.label for run in grid.from_catalogue(group, 'reference')] == VARIED[group]
 
 
 @pytest.mark.parametrize('group', VARIED)
 def test_the_control_of_weights_and_of_timing_is_scored_once(group, runs):
-    tasks = list(sweep.tasks(sweep.from_catalogue(group, 'smoke'), [0]).values())
+    tasks = list(sweep.tasks(grid.from_catalogue(group, 'smoke'), [0]).values())
     assert len(tasks) == len(VARIED[group]) and all(task.scored for task in tasks)
     assert tasks[0].experiment.discriminator is None
 
 
 def test_the_12_runs_of_weights_and_of_timing_are_run_once_over_all_their_sweeps():
-    runs = [run for group in VARIED for run in sweep.from_catalogue(group, 'reference')]
+    runs = [run for group in VARIED for run in grid.from_catalogue(group, 'reference')]
     rows = catalogue.study()
     rows = set(rows[rows['group'].isin(VARIED)]['folder'])
     assert len(rows) == 12
@@ -212,8 +214,8 @@ def test_the_command_runs_a_group_by_its_name(group, monkeypatch):
     main(['sweep', group])
     main(['sweep', group, '--scale', 'reference', '--seeds', '3', '5'])
     assert asked == [
-        (group, sweep.from_catalogue(group, 'smoke'), [0], None),
-        (group, sweep.from_catalogue(group, 'reference'), [3, 5], None),
+        (group, grid.from_catalogue(group, 'smoke'), [0], None),
+        (group, grid.from_catalogue(group, 'reference'), [3, 5], None),
     ]
 
 
@@ -237,7 +239,7 @@ def test_the_list_of_runs_that_the_help_points_to_names_every_group(capsys):
 
 def test_controls_come_first_and_once():
     control = solo()
-    runs = [sweep.Run(str(w), combo(disc_weight=w), control) for w in (1.0, 2.0)]
+    runs = [grid.Run(str(w), combo(disc_weight=w), control) for w in (1.0, 2.0)]
     tasks = list(sweep.tasks(runs, [0, 1]).values())
     assert [(t.experiment.folder, t.seed, t.scored) for t in tasks] == [
         (control.folder, 0, False),
@@ -248,7 +250,7 @@ def test_controls_come_first_and_once():
 
 def test_a_control_that_is_a_run_itself_is_scored():
     control = solo()
-    runs = [sweep.Run('alone', control), sweep.Run('combo', combo(), control)]
+    runs = [grid.Run('alone', control), grid.Run('combo', combo(), control)]
     tasks = list(sweep.tasks(runs, [0]).values())
     assert [(t.experiment.folder, t.scored) for t in tasks] == [
         (control.folder, True),
@@ -365,7 +367,7 @@ def test_a_sweep_whose_worker_is_killed_ends_with_the_same_bytes(tmp_path, monke
     checkpoint, killed = long.work / 'seed_0' / 'checkpoint' / 'epochs.csv', []
     killer = threading.Thread(target=kill_worker_of, args=(checkpoint, killed))
     killer.start()
-    runs = [sweep.Run('mine', long, control)]
+    runs = [grid.Run('mine', long, control)]
     folder = swept(tmp_path / 'disturbed', runs, monkeypatch, cluster.scheduler_address)
     killer.join()
     assert len(killed) == 1 and not killed[0].is_running()
@@ -378,7 +380,7 @@ def test_a_sweep_whose_worker_is_killed_ends_with_the_same_bytes(tmp_path, monke
 
 
 def test_finished_seeds_are_not_run_again(tmp_path, monkeypatch, cluster, capsys):
-    runs = [sweep.Run('alone', solo(num_epochs=1))]
+    runs = [grid.Run('alone', solo(num_epochs=1))]
     swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
     monkeypatch.setattr(sweep, 'connected', None)  # nobody is asked
     before = outcome(tmp_path)
@@ -391,7 +393,7 @@ def test_a_run_that_fails_is_told_at_the_end_and_stops_nothing_else(tmp_path, mo
     monkeypatch.setattr(paths, 'RUNS', tmp_path)
     broken.work.mkdir(parents=True)
     (broken.work / 'parameters.yaml').write_text('lr: 0.5')
-    runs = [sweep.Run('broken', broken), sweep.Run('whole', solo(num_epochs=1))]
+    runs = [grid.Run('broken', broken), grid.Run('whole', solo(num_epochs=1))]
     with pytest.raises(CourseError, match='^Failed: .*broken, seed 0: .* was begun with') as e:
         swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
     assert '\n' not in str(e.value) and str(e.value).count('seed 0') == 1
@@ -405,7 +407,7 @@ def test_a_run_whose_control_fails_is_told_too(tmp_path, monkeypatch, cluster):
     monkeypatch.setattr(paths, 'RUNS', tmp_path)
     control.work.mkdir(parents=True)
     (control.work / 'parameters.yaml').write_text('lr: 0.5')
-    runs = [sweep.Run('mine', combo(num_epochs=2), control)]
+    runs = [grid.Run('mine', combo(num_epochs=2), control)]
     with pytest.raises(CourseError, match='seed 0: its control failed') as e:
         swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
     assert str(e.value).count('was begun with') == 2
@@ -434,7 +436,7 @@ def test_a_scheduler_without_workers_ends_with_a_sentence_and_says_what_it_waits
         address = empty.scheduler_address
         match = f'at {address} had no worker .*`dask worker {address}'
         with pytest.raises(CourseError, match=match):
-            sweep.run_sweep('mine', [sweep.Run('alone', solo())], [0], address)
+            sweep.run_sweep('mine', [grid.Run('alone', solo())], [0], address)
     assert f'Waiting 1 s for a worker: start one with `dask worker {address}' in captured(capsys)
     assert list((runs / 'sweeps' / 'mine').iterdir()) == []
 
@@ -448,7 +450,7 @@ def test_a_result_that_stays_on_another_machine_is_a_failure(
 ):
     monkeypatch.setattr(sweep, 'SECONDS_TO_APPEAR', 0)
     monkeypatch.setattr(one_seed, 'run_in_process', lambda *_: None)  # written where nobody sees it
-    runs = [sweep.Run('alone', solo())]
+    runs = [grid.Run('alone', solo())]
     with pytest.raises(CourseError, match='^Failed: .*, seed 0: .* but its result is not in'):
         swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
     assert 'failed, a worker has finished it' in captured(capsys)
@@ -460,7 +462,7 @@ def test_a_worker_sees_the_folder_of_the_sweep_and_the_pictures_or_says_so(
 ):
     monkeypatch.setattr(one_seed, 'run_in_process', seen_of)
     monkeypatch.setattr(sweep, 'missing', lambda task: None)
-    runs = [sweep.Run('alone', solo())]
+    runs = [grid.Run('alone', solo())]
     with pytest.raises(CourseError, match=r'seen: \[True\]'):
         swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
 
@@ -474,7 +476,7 @@ def test_a_package_that_a_worker_lacks_is_named(tmp_path, monkeypatch, cluster):
         raise ModuleNotFoundError("No module named 'd2lvae'")
 
     monkeypatch.setattr(one_seed, 'run_in_process', lacking)
-    runs = [sweep.Run('alone', solo())]
+    runs = [grid.Run('alone', solo())]
     with pytest.raises(CourseError, match="No module named 'd2lvae'.*in this environment") as e:
         swept(tmp_path, runs, monkeypatch, cluster.scheduler_address, [0])
     assert 'killed' not in str(e.value)
@@ -485,7 +487,7 @@ def test_a_scheduler_that_is_lost_is_told(tmp_path, monkeypatch):
     with LocalCluster(1, threads_per_worker=1, dashboard_address=None) as own:
         monkeypatch.setattr(sweep, 'epochs_done', lambda todo: own.close() or 0)
         with pytest.raises(CourseError, match='seed 0: the scheduler was lost'):
-            swept(tmp_path, [sweep.Run('a', solo())], monkeypatch, own.scheduler_address, [0])
+            swept(tmp_path, [grid.Run('a', solo())], monkeypatch, own.scheduler_address, [0])
 
 
 def own_pictures(folder):
@@ -501,14 +503,14 @@ def test_a_relative_folder_of_pictures_is_the_same_one_on_a_worker_that_started_
     tmp_path, monkeypatch, cluster
 ):
     monkeypatch.chdir(tmp_path)
-    runs, _ = sweep.from_yaml(written(tmp_path, own_pictures(tmp_path / 'x1')))
+    runs, _ = grid.from_yaml(written(tmp_path, own_pictures(tmp_path / 'x1')))
     assert runs[0].experiment.data().train_images.shape[0] == 16
     folder = swept(tmp_path / 'runs', runs, monkeypatch, cluster.scheduler_address, [0])
     assert '| mine | 1 |' in (folder / 'table.md').read_text()
 
 
 def test_a_run_that_cannot_be_published_stops_nothing_else(tmp_path, monkeypatch, cluster):
-    runs = [sweep.Run(str(lr), solo(num_epochs=1, lr=lr)) for lr in (1e-3, 1e-4)]
+    runs = [grid.Run(str(lr), solo(num_epochs=1, lr=lr)) for lr in (1e-3, 1e-4)]
     monkeypatch.setattr(paths, 'RUNS', tmp_path)
     runs[0].experiment.published.parent.mkdir(parents=True)
     runs[0].experiment.published.write_text('in the way')

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -111,6 +113,18 @@ def recover(path):
             earlier(path).rename(path)
     for unfinished in path.parent.glob(f'.{path.name}.new*'):
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def set_aside(path):
+    """Rename what an accident has damaged, and say so, so that it can be made again."""
+    names = (path.with_name(f'.{path.name}.damaged{n}') for n in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    path.rename(aside)
+    print(
+        f'{path} is damaged, as after a power failure: it lies in {aside.name} now, and is made '
+        'again.',
+        file=sys.stderr,
+    )
 
 
 @contextlib.contextmanager
