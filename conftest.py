@@ -7,8 +7,6 @@ import tempfile
 # in one order give the same last digit.
 os.environ.update(PYTHONHASHSEED='0', OMP_NUM_THREADS='1', MXNET_CPU_WORKER_NTHREADS='1')
 os.environ.pop('MPLBACKEND', None)  # kernels would draw nothing with a backend of the user's
-PROFILE = tempfile.TemporaryDirectory()  # instead of the user's, which may print or show more
-os.environ['IPYTHONDIR'] = PROFILE.name
 
 import matplotlib
 
@@ -43,6 +41,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
+    profile = tempfile.TemporaryDirectory()  # for kernels; the user's may print or show more
+    config.add_cleanup(profile.cleanup)
+    os.environ['IPYTHONDIR'] = profile.name
     # Absolute, because nbval takes a relative path from the folder that pytest is started in.
     if getattr(config.option, 'nbval_sanitize_with', '') is None:
         config.option.nbval_sanitize_with = str(config.rootpath / 'tests' / 'nbval_sanitize.cfg')

@@ -96,11 +96,10 @@ def test_a_sweep_that_cannot_be_read_ends_with_a_sentence(tmp_path, case, capsys
 
 
 def test_one_name_for_several_runs_is_refused_with_the_runs(tmp_path):
-    grid = FACE_SIZES | {'run': 'mytest', 'kl_weight': [1.0, 2.0, 4.0]}
-    with pytest.raises(
-        CourseError, match='mytest to several runs .*1.0; kl_weight 2.0.*leave'
-    ) as e:
-        grid.from_yaml(written(tmp_path, grid))
+    named = FACE_SIZES | {'run': 'mytest', 'kl_weight': [1.0, 2.0, 4.0]}
+    match = 'mytest to several runs .*1.0; kl_weight 2.0.*leave'
+    with pytest.raises(CourseError, match=match) as e:
+        grid.from_yaml(written(tmp_path, named))
     assert '\n' not in str(e.value)
 
 
