@@ -6,8 +6,12 @@ import warnings
 from d2lvae.base.denormals import flushed_to_zero
 from d2lvae.base.errors import CourseError
 
-# MXNet starts OpenMP with half of the cores, and reads the number once, when it is imported.
-os.environ.setdefault('OMP_NUM_THREADS', str(len(os.sched_getaffinity(0))))
+# MXNet starts OpenMP with half of the cores, and reads the number once, when it is imported. What
+# is empty or no number is as good as absent; of a list, MXNet uses the first.
+threads = os.environ.get('OMP_NUM_THREADS', '').partition(',')[0].strip()
+if not (threads.isdecimal() and int(threads)):
+    threads = len(os.sched_getaffinity(0))
+os.environ['OMP_NUM_THREADS'] = str(threads)
 
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # MXNet 1.9.1 uses NumPy aliases that NumPy 1.23 deprecates

@@ -1,6 +1,7 @@
 """The command line: `python -m d2lvae --help`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -42,13 +43,13 @@ def run_experiment(arguments):
 
 def run_sweep(arguments):
     """Run a grid of parameters and seeds side by side, on this machine or on a Dask cluster."""
-    from d2lvae.runs import catalogue, sweep
+    from d2lvae.runs import catalogue, grid, sweep
 
     name = arguments.sweep
     if name in catalogue.GROUPS:
-        runs, seeds = sweep.from_catalogue(name, arguments.scale), [0]
+        runs, seeds = grid.from_catalogue(name, arguments.scale), [0]
     else:
-        runs, seeds = sweep.from_yaml(Path(name))
+        runs, seeds = grid.from_yaml(Path(name))
     seeds = arguments.seeds or seeds
     folder = sweep.run_sweep(Path(name).stem, runs, seeds, arguments.scheduler)
     print(f'Written to {folder}')
@@ -152,7 +153,13 @@ def main(arguments=None):
     """Run a command; an error that is written for people ends as one line and exit code 1."""
     arguments = parser().parse_args(arguments)
     try:
-        return arguments.do(arguments)
+        code = arguments.do(arguments)
+        if sys.stdout:  # which `>&-` closes
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has read enough; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell reports every other command that SIGPIPE ends
     except CourseError as e:
         print(e, file=sys.stderr)
         return 1

@@ -20,6 +20,7 @@ from d2lvae.base.drawing import (
     GAP,
     LABEL,
     LINES,
+    OURS,
     axes_of,
     deliver,
     direction,
@@ -117,6 +118,7 @@ def gradients(rows, shown, labels, path=None, alt=None):
 # Lines
 
 
+@OURS
 def curves(statistics, path=None, alt=None):
     """Every loss term of a run against the epoch, a table with the columns of the statistics."""
     panels = {
@@ -147,6 +149,7 @@ def curves(statistics, path=None, alt=None):
     finish(figure, alt or f'Curves against the epoch: {"; ".join(panels)}.', path)
 
 
+@OURS
 def lines(xlabel, ylabel, series, x=None, bold=(), log=False, level=None, path=None, alt=None):
     """Lines that are named at their right end.
 
@@ -190,6 +193,7 @@ def push_by_epoch(runs, bold=(), path=None, alt=None):
 # Points
 
 
+@OURS
 def trade_off(panels, control=None, recipes=None, front=False, path=None, alt=None):
     """Planes of fidelity and sharpness.
 
@@ -212,6 +216,7 @@ def trade_off(panels, control=None, recipes=None, front=False, path=None, alt=No
     finish(figure, alt or f'Sharpness against {" and ".join(panels)}: {listed(panels)}.', path)
 
 
+@OURS
 def against(xlabel, panels, log=False, recipes=None, front=False, path=None, alt=None):
     """Panels side by side: what changes with one number.
 
@@ -230,6 +235,7 @@ def against(xlabel, panels, log=False, recipes=None, front=False, path=None, alt
     finish(figure, alt or f'{"; ".join(panels)} against {xlabel}: {listed(panels)}.', path)
 
 
+@OURS
 def dose_response(xlabel, panels, levels=None, path=None, alt=None):
     """What changes with a weight: seeds as dots, their means with bars, joined by a line.
 
@@ -257,6 +263,7 @@ def dose_response(xlabel, panels, levels=None, path=None, alt=None):
 # Maps
 
 
+@OURS
 def latent_map(points, labels, path=None, alt=None):
     """A 2-D map (N, 2) of digits with labels (N,), once for each: its points black, others grey."""
     digits = onp.unique(labels)

@@ -1,6 +1,9 @@
 """The command line: what it prints, what it returns, and one run from end to end."""
 
+import os
 import re
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -54,6 +57,32 @@ def test_without_a_command_every_run_is_listed_with_its_state(tmp_path):
     rows = [re.search(r'(\S+_on_\S+) +(.+)', line).groups() for line in stdout.splitlines()]
     assert [name for name, _ in rows] == list(catalogue.entries())
     assert all(state == catalogue.state(name) for name, state in rows)
+
+
+@pytest.mark.parametrize('arguments', [[], ['list'], ['--help'], ['run', '--help']])
+def test_a_reader_that_has_enough_ends_the_command_without_a_word(tmp_path, arguments):
+    process = python('-m', 'd2lvae', *arguments, runs=tmp_path)
+    process.stdout.close()
+    assert process.stderr.read() == ''
+    assert process.wait() in (0, 141)  # 0: all was written before
+
+
+def test_without_a_standard_output_a_command_does_its_work(tmp_path):
+    command = f'{sys.executable} -m d2lvae list >&-'
+    process = subprocess.run(command, shell=True, stderr=subprocess.PIPE, cwd=paths.ROOT)
+    assert (process.returncode, process.stderr) == (0, b'')
+
+
+@pytest.mark.parametrize('threads', ['', ' ', '0', '-1', 'many', '3,2', '3'])
+def test_whatever_omp_num_threads_holds_there_is_a_number_of_threads(tmp_path, threads):
+    code = 'import d2lvae, os; from d2lvae.base.machine import circumstances as c; '
+    code += 'print(c()["threads"], os.environ["OMP_NUM_THREADS"])'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('OMP_NUM_THREADS', threads)
+        process = python('-c', code, runs=tmp_path)
+    stdout, stderr = process.communicate(timeout=600)
+    expected = 3 if '3' in threads else len(os.sched_getaffinity(0))
+    assert (stdout, stderr) == (f'{expected} {expected}\n', '')
 
 
 def test_an_unknown_run_ends_the_process_with_1_and_one_line(tmp_path):

@@ -1,10 +1,13 @@
 """Files and folders are whole or not there, whatever happens while they are written."""
 
 import contextlib
+import errno
+import fcntl
 import os
 import resource
 import signal
 import stat
+from pathlib import Path
 
 import numpy as onp
 import pytest
@@ -88,6 +91,98 @@ def test_a_file_in_the_place_of_a_folder_ends_with_a_sentence(tmp_path):
         with pytest.raises(CourseError, match='cannot be written .*: move what is in the way') as e:
             files.write_whole(path, b'x')
         assert str(tmp_path / 'results') in str(e.value) and '\n' not in str(e.value)
+
+
+WRONG = {  # what the operating system says, and what to do
+    errno.ENAMETOOLONG: 'a shorter name',
+    errno.EACCES: 'allow writing there',
+    errno.EROFS: 'set D2LVAE_RUNS to another folder',
+    errno.EIO: 'start again to go on',
+    errno.ESTALE: 'start again to go on',
+}
+
+
+@pytest.mark.parametrize('number', WRONG)
+def test_whatever_the_system_says_of_writing_becomes_a_sentence(tmp_path, monkeypatch, number):
+    def replace(source, target):
+        raise OSError(number, os.strerror(number), str(target))
+
+    files.write_whole(tmp_path / 'file', b'earlier')
+    monkeypatch.setattr(os, 'replace', replace)
+    with pytest.raises(CourseError, match=WRONG[number]) as e:
+        files.write_whole(tmp_path / 'file', b'later')
+    assert str(tmp_path / 'file') in str(e.value) and os.strerror(number) in str(e.value)
+    assert '\n' not in str(e.value) and content(tmp_path) == {'file': b'earlier'}
+
+
+@pytest.mark.parametrize('name', ['n' * 300, f'folder/{"n" * 300}/file', 'n' * 250])
+def test_a_name_that_is_too_long_ends_with_a_sentence(tmp_path, name):
+    with pytest.raises(CourseError, match='give the data set or the run a shorter name'):
+        files.write_whole(tmp_path / name, b'x')
+    assert content(tmp_path) == {}
+
+
+# What a power failure leaves: everything must be on the disk before it gets its name.
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What is synchronised and renamed, in its order: names of files and folders."""
+    events = []
+
+    def recorded(name, target_of):
+        original = getattr(os, name)
+
+        def call(*arguments):
+            events.append((name, target_of(*arguments)))
+            return original(*arguments)
+
+        monkeypatch.setattr(os, name, call)
+
+    recorded('fsync', lambda descriptor: os.readlink(f'/proc/self/fd/{descriptor}'))
+    recorded('replace', lambda source, target: str(target))
+    recorded('rename', lambda source, target: str(target))
+    return events
+
+
+def test_a_file_is_on_the_disk_before_it_is_renamed_and_its_name_afterwards(tmp_path, events):
+    files.write_whole(tmp_path / 'file', b'x')
+    (first, written), renamed, last = events
+    assert first == 'fsync' and Path(written).name.startswith('.file.')
+    assert renamed == ('replace', str(tmp_path / 'file')) and last == ('fsync', str(tmp_path))
+
+
+def test_everything_in_a_folder_is_on_the_disk_before_it_is_renamed(folder, events):
+    with files.replaced_folder(folder) as new:
+        (new / 'deeper').mkdir()
+        fill(new / 'deeper', 'later')
+        fill(new, 'later')
+    names = 'a', 'b', 'deeper', 'deeper/a', 'deeper/b'
+    place = events.index(('rename', str(files.earlier(folder))))
+    synced = {path for event, path in events[:place] if event == 'fsync'}
+    assert synced == {str(new), *(str(new / name) for name in names)}
+    assert events[place + 1 :] == [('rename', str(folder)), ('fsync', str(folder.parent))]
+
+
+def test_a_file_system_that_cannot_synchronise_folders_is_written_all_the_same(folder, monkeypatch):
+    def fsync(descriptor):
+        if os.path.isdir(f'/proc/self/fd/{descriptor}'):
+            raise OSError(errno.EINVAL, 'Invalid argument')
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    files.write_whole(folder / 'a', b'later')
+    assert (folder / 'a').read_bytes() == b'later'
+
+
+def test_an_error_of_the_disk_while_synchronising_leaves_the_earlier_file(tmp_path, monkeypatch):
+    def fsync(_):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    files.write_whole(tmp_path / 'file', b'earlier')
+    monkeypatch.setattr(os, 'fsync', fsync)
+    with pytest.raises(CourseError, match='Input/output error'):
+        files.write_whole(tmp_path / 'file', b'later')
+    assert content(tmp_path) == {'file': b'earlier'}
 
 
 # A folder
@@ -241,6 +336,20 @@ def test_a_lock_in_the_place_of_a_file_ends_with_a_sentence(tmp_path):
     with pytest.raises(CourseError, match='move what is in the way'):
         with files.locked(tmp_path / 'run', 'x'):
             pass
+
+
+@pytest.mark.parametrize(
+    'number', [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, 524], ids=errno.errorcode.get
+)
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, 'No locks available')
+
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    with pytest.raises(CourseError, match='a file system without locks .*D2LVAE_RUNS') as e:
+        with files.locked(tmp_path / 'run', 'x'):
+            pytest.fail('the lock was given')
+    assert str(tmp_path / 'run') in str(e.value) and '\n' not in str(e.value)
 
 
 # Weights

@@ -237,3 +237,27 @@ def test_early_figures_are_cut_as_well_as_their_smoothed_pixels_allow():
         real, blurred = plots.tiles(image, 64)
     assert real.shape == blurred.shape == (10, 3, 64, 64)
     assert sharpness_ratio(real, blurred) < 0.2  # before they were smoothed 0.04
+
+
+RC = {  # what people have in a matplotlibrc for figures of their own
+    'savefig.format': 'pdf',
+    'savefig.bbox': 'tight',
+    'savefig.facecolor': 'black',
+    'savefig.transparent': True,
+    'font.size': 20,
+    'figure.autolayout': True,
+    'lines.linewidth': 5,
+    'axes.grid': True,
+    'axes.facecolor': 'grey',
+    'text.usetex': True,
+}
+
+
+@pytest.mark.parametrize('name', RC)
+def test_settings_of_matplotlib_that_a_user_has_change_nothing(tmp_path, name):
+    points = {'PSNR': {'a': (1.0, 2.0), 'b': (2.0, 1.0)}}
+    plots.trade_off(points, path=tmp_path / 'ours.png')
+    with plt.rc_context({name: RC[name]}):
+        plots.trade_off(points, path=tmp_path / 'theirs.png')
+        assert plt.rcParams[name] == RC[name]
+    assert (tmp_path / 'ours.png').read_bytes() == (tmp_path / 'theirs.png').read_bytes()

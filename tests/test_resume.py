@@ -1,6 +1,8 @@
 """A training that was stopped, or killed, and started again ends with the same bytes."""
 
 import os
+import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -270,3 +272,70 @@ def test_looking_at_a_seed_does_not_disturb_the_process_that_writes_it(runs):
     Checkpoint(folder).save(trainer, rows)
     assert os.listdir(folder.parent).count('checkpoint') == 1
     assert {p.name for p in folder.iterdir()} == {'vae.safetensors', 'vae.states', 'epochs.csv'}
+
+
+# What a power failure leaves of files that were being written: nothing, or a half
+
+
+def empty(path):
+    path.write_bytes(b'')
+
+
+def half(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+WORK, PUBLISHED = 'work/*_on_MNIST/*', 'results/*_on_MNIST/*'
+DAMAGED = {
+    f'{WORK}/seed_0/checkpoint/epochs.csv': 'made again',
+    f'{WORK}/seed_0/checkpoint/vae.states': 'start the same command again',
+    f'{WORK}/seed_0/checkpoint/disc.states': 'start the same command again',
+    f'{WORK}/seed_0/checkpoint/vae.safetensors': 'start the same command again',
+    f'{WORK}/seed_0/metrics.json': '',
+    f'{WORK}/seed_0/circumstances.json': '',
+    f'{PUBLISHED}/summary.json': 'made again',
+    f'{PUBLISHED}/training_statistics.csv': 'made again',
+    f'{PUBLISHED}/timing.csv': 'made again',
+    f'{PUBLISHED}/parameters.yaml': 'made again',
+}
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A folder of runs with one that is finished."""
+    folder = tmp_path_factory.mktemp('finished')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, 'RUNS', folder)
+        results.run(combo())
+    return folder
+
+
+@pytest.mark.parametrize('damage', [empty, half])
+@pytest.mark.parametrize('name', DAMAGED)
+def test_what_a_power_failure_has_damaged_is_made_again_with_the_same_bytes(
+    tmp_path, monkeypatch, finished, undisturbed, name, damage, capsys
+):
+    monkeypatch.setattr(paths, 'RUNS', tmp_path / 'runs')
+    shutil.copytree(finished, tmp_path / 'runs')
+    [path] = (tmp_path / 'runs').glob(name)
+    damage(path)
+    told = ''
+    try:
+        results.run(combo())
+    except CourseError as e:
+        told = str(e)
+        results.run(combo())
+    assert everything(combo()) == undisturbed['combo'] and '\n' not in told
+    assert DAMAGED[name] in told + capsys.readouterr().err
+
+
+def test_a_run_that_broke_down_is_never_done_and_no_file_holds_nan(runs):
+    hot = solo(lr=1.0, num_epochs=1)
+    for _ in range(2):
+        with pytest.raises(CourseError, match='broke down') as e:
+            results.run(hot)
+        assert '\n' not in str(e.value)
+    assert not hot.published.exists()
+    found = [p for p in runs.rglob('*') if p.suffix in ('.json', '.csv')]
+    assert [p for p in found if re.search(r'\b(nan|inf)', p.read_text(), re.I)] == []

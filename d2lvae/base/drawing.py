@@ -22,13 +22,13 @@ DOT = 3  # pixels, the radius of a point
 PIXELS = 84, 128, 900  # the least and the largest side of a picture, the width of a row
 GAP, LABEL = 6, 17  # pixels between pictures, height of a label's letters
 INCH = 100  # pixels on a screen; the file has twice as many
-plt.rc('font', size=11)
+OURS = plt.style.context(['default', {'font.size': 11}])  # whatever a user's matplotlibrc says
 
 
 def finish(figure, alt, path=None):
     """Show a figure of matplotlib with its text alternative, or write it to `path`, as PNG."""
     png = io.BytesIO()
-    figure.savefig(png, dpi=2 * INCH, metadata={'Software': None})
+    figure.savefig(png, dpi=2 * INCH, format='png', metadata={'Software': None})
     plt.close(figure)
     deliver(png.getvalue(), alt, path, width=round(INCH * figure.get_figwidth()))
 

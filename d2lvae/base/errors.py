@@ -7,3 +7,9 @@ class CourseError(Exception):
 
 class LockedError(CourseError):
     """Another process is at it."""
+
+
+def one_line(error):
+    """What an exception of any kind says, in one line: the command line has no room for more."""
+    text = ' '.join(str(error).split())
+    return text if isinstance(error, CourseError) else f'{type(error).__name__}: {text}'

@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +16,15 @@ from mxnet import np
 from d2lvae.base.errors import CourseError, LockedError
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, 524)  # 524: ENOTSUPP of NFS
+ADVICE = {
+    errno.ENOTDIR: 'move what is in the way',
+    errno.EEXIST: 'move what is in the way',
+    errno.EACCES: 'allow writing there, or set D2LVAE_RUNS to another folder for all runs',
+    errno.EPERM: 'allow writing there, or set D2LVAE_RUNS to another folder for all runs',
+    errno.EROFS: 'allow writing there, or set D2LVAE_RUNS to another folder for all runs',
+    errno.ENAMETOOLONG: 'give the data set or the run a shorter name',
+}
 
 
 @contextlib.contextmanager
@@ -27,12 +38,10 @@ def disk_errors(path):
                 f'The disk is full: {path} was not written, and what was there '
                 'before is unharmed. Make room and start again to go on.'
             ) from e
-        if e.errno in (errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EROFS):
-            raise CourseError(
-                f'{path} cannot be written ({e.strerror}: {e.filename}): move '
-                'what is in the way, or choose another folder.'
-            ) from e
-        raise
+        advice = ADVICE.get(e.errno, 'mend that, and start again to go on')
+        raise CourseError(
+            f'{path} cannot be written ({e.strerror or e}: {e.filename}): {advice}.'
+        ) from e
 
 
 def write_whole(path, content):
@@ -42,9 +51,26 @@ def write_whole(path, content):
         temporary = path.with_name(f'.{path.name}.{os.getpid()}')
         try:
             temporary.write_bytes(content)
+            sync(temporary)
             os.replace(temporary, path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sync(path):
+    """Have a file's content, or a folder's names, on the disk.
+
+    A file that is renamed before its content is there is empty after a power failure.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # of folders on some file systems
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -63,9 +89,12 @@ def replaced_folder(path):
         try:
             yield new
             new.chmod(0o755)
+            for written in [*new.rglob('*'), new]:
+                sync(written)
             if path.exists():
                 path.rename(earlier(path))
             new.rename(path)
+            sync(path.parent)
         finally:
             shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(earlier(path), ignore_errors=True)
@@ -86,6 +115,18 @@ def recover(path):
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def set_aside(path):
+    """Rename what an accident has damaged, and say so, so that it can be made again."""
+    names = (path.with_name(f'.{path.name}.damaged{n}') for n in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    path.rename(aside)
+    print(
+        f'{path} is damaged, as after a power failure: it lies in {aside.name} now, and is made '
+        'again.',
+        file=sys.stderr,
+    )
+
+
 @contextlib.contextmanager
 def locked(folder, what, wait=False):
     """Hold `folder` for this process; LockedError at once if another one holds it and not `wait`.
@@ -94,7 +135,9 @@ def locked(folder, what, wait=False):
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / '.lock', timeout=-1 if wait else 0)
+        # A soft lock would not end with its process.
+        timeout = -1 if wait else 0
+        lock = filelock.FileLock(folder / '.lock', timeout=timeout, fallback_to_soft=False)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -102,6 +145,13 @@ def locked(folder, what, wait=False):
                 f'{what} is being run by another process: wait until that one has '
                 'ended, or stop it and start again to go on from there.'
             ) from None
+        except OSError as e:
+            if e.errno in NO_LOCKS:
+                raise CourseError(
+                    f'{folder} is on a file system without locks ({e.strerror}), on which two '
+                    'processes could train one seed: set D2LVAE_RUNS to a folder on another.'
+                ) from e
+            raise
     try:
         yield
     finally:

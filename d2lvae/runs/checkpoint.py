@@ -1,9 +1,12 @@
 """Checkpoints: everything a run needs to go on, replaced as a whole."""
 
+import io
+
 import pandas as pd
 from mxnet import np
 
 from d2lvae.base import files
+from d2lvae.base.errors import CourseError, one_line
 
 
 class Checkpoint:
@@ -13,10 +16,14 @@ class Checkpoint:
         self.folder = folder
 
     def rows(self):
-        """The statistics so far, a dict an epoch."""
-        if not self.folder.exists():
+        """The statistics so far, a dict an epoch; none if an accident has damaged them."""
+        try:
+            text = (self.folder / 'epochs.csv').read_text()
+            table = pd.read_csv(io.StringIO(text), float_precision='round_trip')
+        except (OSError, ValueError):
             return []
-        table = pd.read_csv(self.folder / 'epochs.csv', float_precision='round_trip')
+        if not text.endswith('\n'):  # the end is lost
+            return []
         return table.astype(object).where(table.notna(), None).to_dict('records')
 
     def load_networks(self, vae, disc=None):
@@ -27,19 +34,32 @@ class Checkpoint:
     def restore(self, trainer):
         """Bring networks and optimisers back; the statistics so far.
 
-        Where the discriminator was not trained yet, it stays as it is.
+        Where the discriminator was not trained yet, it stays as it is. What an accident has damaged
+        is set aside; CourseError if the networks have taken a part of it.
         """
         files.recover(self.folder)  # here only, where no other process can be writing it
         rows = self.rows()
+        if not rows and self.folder.exists():
+            files.set_aside(self.folder)
         if rows:
-            with_disc = (self.folder / 'disc.states').exists()
-            self.load_networks(trainer.model, trainer.disc if with_disc else None)
-            trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
-            if with_disc:
-                trainer.disc_optim.load_states(str(self.folder / 'disc.states'))
+            try:
+                self.load_all(trainer)
+            except Exception as e:  # pickle and MXNet have many for a file that is not whole
+                files.set_aside(self.folder)
+                raise CourseError(
+                    f'{self.folder} was damaged ({one_line(e)}): start the same command again, '
+                    'which trains this seed from its beginning.'
+                ) from e
             if rows[-1].get('ratio') is not None:
                 trainer.ratio = np.array(rows[-1]['ratio'])
         return rows
+
+    def load_all(self, trainer):
+        with_disc = (self.folder / 'disc.states').exists()
+        self.load_networks(trainer.model, trainer.disc if with_disc else None)
+        trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
+        if with_disc:
+            trainer.disc_optim.load_states(str(self.folder / 'disc.states'))
 
     def save(self, trainer, rows, with_disc=True):
         with files.replaced_folder(self.folder) as folder:

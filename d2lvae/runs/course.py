@@ -2,8 +2,12 @@
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import IO, NamedTuple
 
 import nbformat
 import pandas as pd
@@ -13,8 +17,8 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from traitlets.config import Config
 
 from d2lvae.base import files, paths
-from d2lvae.base.errors import CourseError
-from d2lvae.runs import tables
+from d2lvae.base.errors import CourseError, LockedError, one_line
+from d2lvae.runs import one_seed, tables
 
 TITLE = 'Learned losses: the executed course'
 # nbconvert leaves out the text alternatives of figures, and shows cells that are tagged as hidden.
@@ -38,8 +42,9 @@ def run_course(
 ):
     """Execute every chapter into `output`, and write the report beside the executed copies.
 
-    Nothing of the repository is changed. The tables hold every smoke run in `results`, because a
-    chapter that finds its runs finished does not make them again.
+    They run side by side, a process with one thread on each core. Nothing of the repository is
+    changed. The tables hold every smoke run in `results`, because a chapter that finds its runs
+    finished does not make them again.
 
     Raises
     ------
@@ -50,19 +55,19 @@ def run_course(
     if not chapters:
         raise CourseError(f'{notebooks} holds no chapter: restore the folder from git.')
     output.mkdir(parents=True, exist_ok=True)
-    copies = [output / chapter.name for chapter in chapters]
+    copies = {chapter: output / chapter.name for chapter in chapters}
     failures = {}
-    for chapter, copy in zip(chapters, copies):
-        start = time.monotonic()
-        reason = execute(chapter, copy)
-        print(f'{chapter.stem}: {reason or "done"}, {time.monotonic() - start:.0f} s', flush=True)
-        if reason:
-            failures[chapter.stem] = reason
+    with tempfile.TemporaryDirectory() as profile:
+        for chapter, reason, seconds in side_by_side(copies, environment(profile)):
+            print(f'{chapter.stem}: {reason or "done"}, {seconds:.0f} s', flush=True)
+            if reason:
+                failures[chapter.stem] = reason
+    failures = dict(sorted(failures.items()))
     held_out = held_out_tables(results)
     print(f'\n{CAPTION}\n')
     for kind, table in held_out.items():
         print(f'{kind}\n{table.to_string(index=False)}\n')
-    page = report([copy for copy in copies if copy.exists()], held_out, failures)
+    page = report([copy for copy in copies.values() if copy.exists()], held_out, failures)
     files.write_whole(output / 'report.html', page.encode())
     print(f'Report: {output / "report.html"}\nExecuted chapters: {output}')
     if failures:
@@ -71,9 +76,78 @@ def run_course(
         )
 
 
+def environment(profile):
+    """What a chapter's process is started with: nothing that its user has set for other notebooks.
+
+    A kernel would draw nothing with another backend, be one of another Python, and start with the
+    user's IPython `profile`.
+    """
+    others = {k: v for k, v in os.environ.items() if k not in ('MPLBACKEND', 'JUPYTER_PATH')}
+    return others | {
+        'JUPYTER_PREFER_ENV_PATH': '1',
+        'IPYTHONDIR': profile,
+        'D2LVAE_RUNS': str(paths.RUNS),
+        'OMP_NUM_THREADS': '1',
+    }
+
+
+class Chapter(NamedTuple):
+    """A chapter that is being executed by a process of its own."""
+
+    process: subprocess.Popen
+    stderr: IO
+    start: float
+
+
+def side_by_side(copies, environment):
+    """(chapter, reason of a failure or None, seconds) of each chapter as it ends.
+
+    The last ones, which compare most and take longest, are begun first. A chapter that finds a seed
+    locked is begun again when another one, which may have held it, has ended.
+    """
+    num_cores, last_end = len(os.sched_getaffinity(0)), 0
+    to_begin, locked, running = list(copies), [], {}
+    try:
+        while to_begin or running:
+            while to_begin and len(running) < num_cores:
+                chapter = to_begin.pop()
+                running[chapter] = begin(chapter, copies[chapter], environment)
+            for chapter in [c for c, r in running.items() if r.process.poll() is not None]:
+                start, reason = running[chapter].start, end(running.pop(chapter))
+                is_locked = reason and reason.startswith(LockedError.__name__)
+                if is_locked and last_end > start:
+                    to_begin.append(chapter)
+                elif is_locked and running:
+                    locked.append(chapter)
+                else:
+                    last_end = time.monotonic()
+                    to_begin, locked = to_begin + locked, []
+                    yield chapter, reason, last_end - start
+            time.sleep(0.2)
+    finally:
+        for chapter in running.values():
+            chapter.process.kill()
+
+
+def begin(chapter, copy, environment):
+    stderr = tempfile.TemporaryFile('w+')
+    command = [sys.executable, '-m', __name__, chapter, copy]
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr
+    )
+    return Chapter(process, stderr, time.monotonic())
+
+
+def end(chapter):
+    """What went wrong with a chapter whose process has ended, or None."""
+    chapter.process.stdin.close()
+    with chapter.stderr as stderr:
+        stderr.seek(0)
+        return one_seed.complaint(chapter.process.returncode, stderr.read())
+
+
 def execute(chapter, copy):
     """Execute a chapter into `copy`, which a failure leaves with the error; its reason, or None."""
-    os.environ.pop('MPLBACKEND', None)  # a kernel would draw nothing with a backend of the user's
     copy.unlink(missing_ok=True)
     try:
         papermill.execute_notebook(
@@ -81,17 +155,13 @@ def execute(chapter, copy):
             copy,
             kernel_name='python3',
             cwd=chapter.parent,
-            progress_bar=sys.stderr.isatty(),
+            progress_bar=False,
             config=ENCRYPTED,
         )
     except papermill.PapermillExecutionError as e:
-        return one_line(f'{e.ename}: {e.evalue}')
+        return ' '.join(f'{e.ename}: {e.evalue}'.split())
     except Exception as e:  # a dead kernel, a damaged file: each library has classes of its own
-        return one_line(f'{type(e).__name__}: {e}')
-
-
-def one_line(text):
-    return ' '.join(text.split())
+        return one_line(e)
 
 
 def sentence(failures):
@@ -144,3 +214,8 @@ def report(copies, held_out, failures):
         cell.id = f'cell-{i}'  # ids of two chapters can be the same
     book = new_notebook(cells=cells, metadata={'title': TITLE, 'language_info': {'name': 'python'}})
     return HTMLExporter(raw_template=PAGE, config=HIDDEN).from_notebook_node(book)[0]
+
+
+if __name__ == '__main__':
+    one_seed.end_with_parent()
+    sys.exit(execute(*map(Path, sys.argv[1:])))

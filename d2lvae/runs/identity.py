@@ -51,7 +51,11 @@ def keep(experiment, data):
             f'{work} was begun by an earlier version of this course, which did not record the '
             f'pictures: {remedy}'
         )
-    check_pictures(work, json.loads(facts.read_text()), data, remedy)
+    try:
+        known = json.loads(facts.read_text())
+    except ValueError as e:
+        raise CourseError(f'{facts} is damaged, as after a power failure: {remedy}') from e
+    check_pictures(work, known, data, remedy)
     if own_files(work) != experiment.own():
         raise CourseError(f'{work} was begun with other code of yours: {remedy}')
 

@@ -95,13 +95,18 @@ def publish(experiment, data, control=None, study_row=None):
 
 def local_seed(experiment, seed, values):
     """What is written down of a seed that was trained here."""
-    path = experiment.seed_folder(seed) / 'circumstances.json'
+    try:
+        found = json.loads((experiment.seed_folder(seed) / 'circumstances.json').read_text())
+    except (OSError, ValueError):  # what an accident has damaged is unknown
+        found = dict.fromkeys(CIRCUMSTANCES)
     rows = pd.DataFrame(experiment.statistics(seed)).assign(seed=seed)
-    return {'statistics': rows, 'metrics': values, **json.loads(path.read_text())}
+    return {'statistics': rows, 'metrics': values, **found}
 
 
 def earlier_result(folder, experiment, data):
     """The summary in a results folder, {} if there is none; CourseError if it is of another run."""
+    if folder.is_dir() and not is_whole(folder):
+        files.set_aside(folder)
     if not folder.is_dir():
         return {}
     remedy = 'move that folder away, or give the run another name.'
@@ -112,6 +117,17 @@ def earlier_result(folder, experiment, data):
     if identity.own_files(folder) != experiment.own():
         raise CourseError(f'{folder} holds the result of other code of yours: {remedy}')
     return summary
+
+
+def is_whole(folder):
+    """Whether no accident has damaged an earlier result."""
+    try:
+        summary = load_summary(folder)
+        earlier = earlier_seeds(folder, summary, without=())
+        num_epochs = yaml.safe_load((folder / 'parameters.yaml').read_text())['num_epochs']
+    except (CourseError, OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        return False
+    return all(len(seed['statistics']) == num_epochs for seed in earlier.values())
 
 
 def check_mixture(folder, earlier, seeds, control):

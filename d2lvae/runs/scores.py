@@ -47,10 +47,12 @@ def score(experiment, seed, data, control=None):
 
 def stored_metrics(experiment, seed, control=None):
     """What `score` of today has kept of a finished seed beside this control, or None."""
-    path = metrics_path(experiment, seed)
-    if experiment.statistics(seed) is None or not path.exists():
+    if experiment.statistics(seed) is None:
         return None
-    stored = json.loads(path.read_text())
+    try:
+        stored = dict(json.loads(metrics_path(experiment, seed).read_text()))
+    except (OSError, ValueError, TypeError):  # not there, or damaged: it is scored again
+        return None
     asked = {'scores': SCORES, 'control': name_of(control)}
     return stored['metrics'] if asked.items() <= stored.items() else None
 

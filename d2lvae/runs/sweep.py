@@ -5,33 +5,26 @@ cluster of several machines needs this repository and the folder of runs on all 
 """
 
 import contextlib
-import itertools
 import logging
 import os
 import time
-from typing import Annotated, Any, NamedTuple
+import uuid
+from pathlib import Path
+from typing import NamedTuple
 
-import pydantic
-import yaml
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, KilledWorker, LocalCluster
 from tqdm import tqdm
 
 from d2lvae import plots
 from d2lvae.base import files, paths
-from d2lvae.base.errors import CourseError
-from d2lvae.runs import catalogue, one_seed, results, scores, tables
+from d2lvae.base.errors import CourseError, one_line
+from d2lvae.data import DATASETS
+from d2lvae.runs import one_seed, results, scores, tables
 from d2lvae.runs.experiment import Experiment
 
 SECONDS_TO_CONNECT = 8
-
-
-class Run(NamedTuple):
-    """An experiment of a sweep, its noise control, and the row of the study it stands for."""
-
-    label: str
-    experiment: Experiment
-    control: Experiment | None = None
-    study_row: str | None = None
+SECONDS_WITHOUT_WORKER = 20  # a worker that was killed is back in a few
+SECONDS_TO_APPEAR = 60  # of a file on another machine: NFS looks again after at most so many
 
 
 class Task(NamedTuple):
@@ -48,6 +41,7 @@ class Task(NamedTuple):
 
     def plain(self):
         """The task as `one_seed` wants it."""
+        data = self.experiment.dataset
         return {
             'experiment': self.experiment.model_dump(),
             'seed': self.seed,
@@ -55,69 +49,14 @@ class Task(NamedTuple):
             'scored': self.scored,
             'own': self.experiment.own(),
             'runs': str(paths.RUNS),
+            'cwd': os.getcwd(),
+            'shared': [] if data in DATASETS else [str(Path(data).expanduser().absolute())],
         }
 
     def finished(self):
         if self.scored:
             return scores.stored_metrics(self.experiment, self.seed, self.control) is not None
         return self.experiment.statistics(self.seed) is not None
-
-
-# What is to be run
-
-
-class SweepFile(pydantic.BaseModel):
-    """`parameters` by name, where a list is tried value by value, and `seeds`."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra='forbid')
-
-    parameters: Annotated[dict[str, Any], pydantic.Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] = [0]
-
-
-def from_catalogue(group, scale):
-    """The runs of a group of the study's rows, with our own recipes for them."""
-    runs = []
-    for entry in catalogue.group(group):
-        control = entry.control and catalogue.find(entry.control).at(scale)
-        runs.append(Run(entry.experiment.run, entry.at(scale), control, entry.study_row))
-    return runs
-
-
-def from_yaml(path):
-    """(runs, seeds) of a `SweepFile`: every combination of its lists, each run once.
-
-    The control of a run is its VAE alone. Raises CourseError if the file cannot be read, or names
-    no run.
-    """
-    content = read(path)
-    lists = {k: v if isinstance(v, list) else [v] for k, v in content.parameters.items()}
-    varied = [name for name, values in lists.items() if len(values) > 1]
-    runs = {}
-    for values in itertools.product(*lists.values()):
-        parameters = dict(zip(lists, values))
-        experiment = Experiment(**parameters)
-        label = ', '.join(f'{name} {parameters[name]}' for name in varied) or path.stem
-        control = experiment.matched_plain() if experiment.with_disc else None
-        runs.setdefault(experiment.folder, Run(label, experiment, control))
-    if not runs:
-        raise CourseError(f'{path} names no run: a list of its parameters is empty.')
-    return list(runs.values()), content.seeds
-
-
-def read(path):
-    try:
-        return SweepFile(**yaml.safe_load(path.read_text()))
-    except pydantic.ValidationError as e:
-        error = e.errors()[0]
-        place = '.'.join(map(str, error['loc']))
-        reason = f'{place}: {error["msg"]}'
-    except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as e:
-        reason = ' '.join(str(e).split())
-    raise CourseError(
-        f'{path} is no sweep ({reason}): give {", ".join(catalogue.GROUPS)}, or a YAML file of '
-        'parameters, in which lists are tried value by value, and seeds.'
-    )
 
 
 def tasks(runs, seeds):
@@ -141,33 +80,41 @@ def run_sweep(name, runs, seeds, scheduler=None):
     ------
     CourseError
         At the end, with the seeds that failed and why; the others are finished all the same. At
-        once if the pictures are not there, or no Dask scheduler answers at the address `scheduler`.
+        once if the pictures are not there, no Dask scheduler answers at the address `scheduler`, or
+        it has no worker for a while.
     """
-    for run in {run.experiment.dataset: run for run in runs}.values():
-        run.experiment.data()
-    todo = tasks(runs, seeds)
+    for experiment in {pictures_of(run.experiment): run.experiment for run in runs}.values():
+        experiment.data()
+    folder, todo = paths.RUNS / 'sweeps' / name, tasks(runs, seeds)
     waiting, failures, summaries = set(todo), {}, {}
-    publish_finished(runs, waiting, summaries)
+    publish_finished(runs, waiting, summaries, failures)
+    print(f'{len(todo)} seeds to run' if todo else 'All seeds are finished.', flush=True)
     if todo:
-        with connected(scheduler, len(todo)) as client:
-            print(f'{len(todo)} seeds to run; dashboard: {client.dashboard_link}', flush=True)
-            for name_of_task, failure in followed(submit(client, todo), todo):
+        with connected(scheduler, len(todo)) as client, seen_by_workers(folder) as token:
+            print(f'Dashboard: {client.dashboard_link}', flush=True)
+            for name_of_task, failure in followed(client, submit(client, todo, token), todo):
                 waiting.remove(name_of_task)
                 if failure:
                     failures[name_of_task] = failure
-                publish_finished(runs, waiting, summaries)
-    folder = paths.RUNS / 'sweeps' / name
+                publish_finished(runs, waiting, summaries, failures)
     write_down(folder, {run.label: summaries[run.label] for run in runs if run.label in summaries})
     if failures:
-        told = '; '.join(f'{name_of_task}: {reason}' for name_of_task, reason in failures.items())
+        told = '; '.join(f'{task}: {reason.rstrip(".")}' for task, reason in failures.items())
         raise CourseError(f'Failed: {told}. The same command tries these again, and only these.')
     return folder
+
+
+def pictures_of(experiment):
+    """What decides which pictures an experiment sees, and whether there are enough of them."""
+    names = 'dataset', 'num_train', 'num_held_out', 'image_size', 'batch_size'
+    return tuple(getattr(experiment, name) for name in names)
 
 
 @contextlib.contextmanager
 def connected(scheduler, num_tasks):
     """A client of the Dask scheduler at an address, or of one with this machine's cores."""
-    logging.getLogger('distributed').setLevel(logging.ERROR)  # each seed's failure is told once
+    for name in ('distributed', 'tornado'):  # each seed's failure is told once
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler is None:
         num_workers = min(num_tasks, len(os.sched_getaffinity(0)))
         with (
@@ -187,57 +134,129 @@ def connected(scheduler, num_tasks):
         yield client
 
 
-def submit(client, todo):
+@contextlib.contextmanager
+def seen_by_workers(folder):
+    """A file that every worker must see, or what it finds would be lost on another machine."""
+    token = folder / f'.{uuid.uuid4().hex}'
+    files.write_whole(token, b'')
+    try:
+        yield token
+    finally:
+        token.unlink(missing_ok=True)
+
+
+def submit(client, todo, token):
     """A future for each task by its name; it gives what went wrong in a sentence, or None."""
     futures = {}
     for name, task in todo.items():
+        plain = task.plain()
+        plain['shared'].insert(0, str(token))
         control = task.control and futures.get(Task(task.control, task.seed, None, False).name)
-        futures[name] = client.submit(one_seed.run_in_process, task.plain(), control, key=name)
+        # On a scheduler of many, runs of one name are told apart by where they go.
+        key = f'{name}, in {paths.RUNS}'
+        futures[name] = client.submit(one_seed.run_in_process, plain, control, key=key)
     return futures
 
 
-def followed(futures, todo):
-    """(name, failure or None) of each task as it ends; meanwhile the progress in epochs."""
+def followed(client, futures, todo):
+    """(name, failure or None) of each task as it ends; meanwhile the progress in epochs.
+
+    Raises CourseError if there was no worker for a while.
+    """
     total = sum(task.experiment.num_epochs for task in todo.values())
+    address, with_worker = client.scheduler.address, time.monotonic()
     with tqdm(total=total, unit='epoch', disable=None, initial=epochs_done(todo)) as progress:
         while futures:
             for name in [name for name, future in futures.items() if future.done()]:
-                yield name, failure(futures.pop(name))
-            progress.set_postfix(seeds=len(futures))
+                why = failure(futures.pop(name), todo[name])
+                say(f'{name}: {f"failed, {why}" if why else "done"}; {len(futures)} to go')
+                yield name, why
             progress.update(max(0, epochs_done(todo) - progress.n))
-            time.sleep(1 if futures else 0)
+            if not futures:
+                return
+            threads = sum(threads_of_workers(client).values())
+            if threads:
+                with_worker = time.monotonic()
+                progress.set_description(f'{min(threads, len(futures))} of {len(futures)} seeds')
+            else:
+                progress.set_description('waiting for a worker')
+                wait_for_worker(address, time.monotonic() - with_worker)
+            time.sleep(1)
+
+
+def say(text):
+    """Print a line above the bar of the progress, which a terminal alone has."""
+    with tqdm.external_write_mode():
+        print(text, flush=True)
+
+
+def threads_of_workers(client):
+    """How many seeds each worker can train at once, by its address; {} if the scheduler is gone."""
+    try:
+        return client.nthreads() if client.status == 'running' else {}
+    except OSError:
+        return {}
+
+
+def wait_for_worker(address, seconds):
+    """Say once what is waited for; CourseError if it did not come in so many `seconds`."""
+    how = f'`dask worker {address} --nthreads 1`, in this environment'
+    if seconds > SECONDS_WITHOUT_WORKER:
+        raise CourseError(
+            f'The scheduler at {address} had no worker for {SECONDS_WITHOUT_WORKER} s: start some '
+            f'with {how}, and repeat the command, which goes on from the last finished epochs.'
+        )
+    if 0 < seconds <= 2:
+        say(f'Waiting {SECONDS_WITHOUT_WORKER} s for a worker: start one with {how}.')
 
 
 def epochs_done(todo):
-    done = 0
-    for task in todo.values():
-        with contextlib.suppress(FileNotFoundError):  # of a checkpoint that is being replaced
-            done += len(task.experiment.rows(task.seed))
-    return done
+    return sum(len(task.experiment.rows(task.seed)) for task in todo.values())
 
 
-def failure(future):
+def failure(future, task):
+    """What went wrong with a task that has ended, or None."""
     if future.status == 'finished':
-        return future.result()
-    if future.status == 'error':
+        return future.result() or missing(task)
+    if future.status != 'error':
+        return 'the scheduler was lost'
+    error = future.exception()
+    if isinstance(error, KilledWorker):
         return 'its workers were killed one after the other: is there too little memory?'
-    return 'the scheduler was lost.'
+    return (
+        f'the cluster could not begin it ({one_line(error)}): start `dask scheduler` and '
+        '`dask worker` in this environment, with the same version of the course'
+    )
+
+
+def missing(task):
+    """A sentence if this machine does not see what a worker has written, or None."""
+    end = time.monotonic() + SECONDS_TO_APPEAR
+    while not task.finished():
+        if time.monotonic() > end:
+            return (
+                f'a worker has finished it, but its result is not in {task.experiment.work}: let '
+                'all machines share that folder'
+            )
+        time.sleep(1)
 
 
 # Writing down
 
 
-def publish_finished(runs, waiting, summaries):
-    """Publish every run that has no task left; add its summary by its label."""
+def publish_finished(runs, waiting, summaries, failures):
+    """Publish every run that has no task left; add its summary by its label, or its failure."""
     for run in runs:
-        left = [name for name in waiting if name.startswith(f'{run.experiment.folder}, seed ')]
-        if (
-            run.label not in summaries
-            and not left
-            and scores.finished_seeds(run.experiment, run.control)
-        ):
-            data = run.experiment.data()
-            summaries[run.label] = results.publish(run.experiment, data, run.control, run.study_row)
+        folder = run.experiment.folder
+        left = [name for name in waiting if name.startswith(f'{folder}, seed ')]
+        done = run.label in summaries or folder in failures
+        if not done and not left and scores.finished_seeds(run.experiment, run.control):
+            try:
+                data = run.experiment.data()
+                summary = results.publish(run.experiment, data, run.control, run.study_row)
+                summaries[run.label] = summary
+            except CourseError as e:
+                failures[folder] = str(e)
 
 
 def write_down(folder, summaries):
@@ -252,7 +271,7 @@ def write_down(folder, summaries):
     table = tables.markdown_table(['run', 'seeds', *columns], rows)
     files.write_whole(folder / 'table.md', f'{table}\n'.encode())
     points = {
-        label: [s['metrics'][name] for name in ('psnr', 'sharpness_ratio')]
+        label.replace('$', r'\$'): [s['metrics'][name] for name in ('psnr', 'sharpness_ratio')]
         for label, s in summaries.items()
     }
     plots.trade_off({'PSNR in dB': points}, path=folder / 'plane.png')

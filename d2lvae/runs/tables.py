@@ -86,7 +86,8 @@ def number(metrics, name, form):
 
 def markdown_table(heads, rows):
     lines = [heads, ['---'] * len(heads), *rows]
-    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+    cells = [[str(cell).replace('|', r'\|') for cell in line] for line in lines]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in cells)
 
 
 def kind_of(folder):
