@@ -54,7 +54,9 @@ class Start:
 def handed_over(arguments, python=COURSE):
     """What `python -m d2lvae export` makes of its arguments; PortError if it makes nothing."""
     if not Path(python).exists():
-        raise PortError(f'{python} was not found: `make port-test` sets it up, or name it by --course.')
+        raise PortError(
+            f'{python} was not found: `make port-test` sets it up, or name it by --course.'
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'start.npz'
         command = [python, '-m', 'd2lvae', 'export', '--to', path, *arguments]

@@ -1,9 +1,9 @@
 """What the course does, for the port to be compared with: run by MXNet, in a process of its own.
 
-`python course_side.py FOLDER` trains every row of the catalogue, and what it lacks, at a tiny size,
-and leaves three files each: what the port starts with, `NAME.npz`; the parameters, `NAME.yaml`; and
-what came of it, `NAME_done.npz`, with the rows of the statistics, the last step's gradients in each
-epoch, and the pictures in the end.
+`python course_side.py FOLDER` trains every row of the study, a recipe of each kind, and what the
+catalogue lacks, at a tiny size. Of each it leaves the name, `0.name`; what the port starts with,
+`0.npz`; and what came of it, `0_done.npz`: the rows of the statistics, the last step's gradients in
+each epoch, and the pictures in the end.
 """
 
 import json
@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import numpy as onp
-import yaml
 from PIL import Image
 
 from d2lvae import metrics
@@ -30,6 +29,7 @@ TINY = {
     'disc_channels': 4,
 }
 ROW = 'ConvVAE_ResNet32_on_anime/512_32_20_10_1'
+DOSES = {'disc_weight', 'pbp_weight', 'kl_weight', 'solo_epochs', 'run', 'scale'}
 LACKING = {  # by the catalogue
     'plain with the weights of a combo run': {'disc_weight': 0.0, 'pbp_weight': 0.5},
     'hinge': {'adversarial_loss': 'hinge'},
@@ -71,9 +71,14 @@ def tiny(experiment, folder):
 
 
 def experiments(folder):
-    entries = catalogue.entries().items()
-    found = {name: tiny(entry.at('smoke'), folder) for name, entry in entries}
-    base = found[catalogue.find(ROW).study_row]
+    found, kinds = {}, set()
+    for name, entry in catalogue.entries().items():
+        experiment = tiny(entry.at('smoke'), folder)
+        kind = json.dumps(experiment.model_dump(exclude=DOSES))
+        if entry.of_study or kind not in kinds:  # of our own recipes, one of each kind
+            found[name] = experiment
+        kinds.add(kind)
+    base = found[ROW]
     return found | {name: base.changed(**changes) for name, changes in LACKING.items()}
 
 
@@ -100,9 +105,10 @@ def trainable(net):
 
 
 def main(folder):
+    rows = [name for name, entry in catalogue.entries().items() if entry.of_study]
+    (folder / 'rows.json').write_text(json.dumps(rows))
     for i, (name, experiment) in enumerate(experiments(faces(folder / 'faces')).items()):
         print(name, flush=True)
-        (folder / f'{i}.yaml').write_text(yaml.safe_dump(experiment.parameters()))
         (folder / f'{i}.name').write_text(name)
         ported.export(experiment, [SEED], folder / f'{i}.npz')
         onp.savez(folder / f'{i}_done.npz', **trained(experiment))
