@@ -25,14 +25,7 @@ def draws(p, seed, epoch, num, shape):
 
 def step_draws(p, of_epoch, step, num_steps, shape):
     epoch, latents = of_epoch[1], (p.batch_size, p.latents)
-    rng, prior_rng, move_rng = (
-        np.random.default_rng((*of_epoch, *stream))
-        for stream in (
-            (step,),
-            (epoch * num_steps + step, PRIOR_NOISE),
-            (epoch * num_steps + step, MOVES),
-        )
-    )
+    rng = np.random.default_rng((*of_epoch, step))
     found = {'eps': rng.standard_normal(latents, dtype='float32')}
     if p.augment and epoch < AUGMENTED_PART * p.num_epochs:
         found['affine'] = affine(p.batch_size, p.augment, shape[-1], rng)
@@ -41,9 +34,12 @@ def step_draws(p, of_epoch, step, num_steps, shape):
     if p.binarise_input:
         found['threshold'] = rng.random((p.batch_size, *shape), dtype='float32')
     if p.dis_l_weight:
-        found['prior_eps'] = prior_rng.standard_normal(latents, dtype='float32')
+        of_run = epoch * num_steps + step
+        rng = np.random.default_rng((*of_epoch, of_run, PRIOR_NOISE))
+        found['prior_eps'] = rng.standard_normal(latents, dtype='float32')
     if p.disc_shift:
-        found['rows'], found['columns'] = move(p.disc_shift, shape, move_rng)
+        rng = np.random.default_rng((*of_epoch, step, MOVES))
+        found['rows'], found['columns'] = move(p.disc_shift, shape, rng)
     return found
 
 

@@ -70,14 +70,14 @@ class Run:
     def train(self, progress):
         """Train to the end; a generator that pauses after every step, so that seeds take turns."""
         progress.update(len(self.rows) * self.num_steps)
-        draws = self.draws(len(self.rows))
+        draws, lr = self.draws(len(self.rows)), self.start.schedule['lr']
         for epoch in range(len(self.rows), self.p.num_epochs):
             began, step, totals = time.perf_counter(), self.step(epoch, draws), 0.0
             with self.on_stream():
                 draws = {name: torch.from_numpy(a).to(self.device) for name, a in draws.items()}
             for i in range(self.num_steps):
                 with self.on_stream():
-                    self.trainer.set_lr(self.start.schedule['lr'][epoch * self.num_steps + i])
+                    self.trainer.set_lr(float(lr[epoch * self.num_steps + i]))
                     totals = totals + step({name: values[i] for name, values in draws.items()})
                 progress.update()
                 yield

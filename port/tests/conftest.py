@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -48,8 +47,21 @@ def parameters(tmp_path):
     return path
 
 
+@pytest.fixture(scope='session')
+def quick_course(tmp_path_factory):
+    """In place of the course's interpreter: hands over at once what it hands over for `TINY`."""
+    folder = tmp_path_factory.mktemp('quick')
+    (folder / 'parameters.yaml').write_text(TINY)
+    command = [COURSE, '-m', 'd2lvae', 'export', folder / 'parameters.yaml', '--to']
+    subprocess.run([*command, folder / 'start.npz'], check=True, cwd=ROOT)
+    script = folder / 'course'
+    script.write_text(f'#!/bin/sh\ncp {folder}/start.npz "$5"\n')
+    script.chmod(0o755)
+    return script
+
+
 @pytest.fixture
-def command(parameters, tmp_path):
-    """A short run on the CPU, to be started as a process of its own."""
-    out = ['--out', tmp_path / 'run', '--device', 'cpu']
-    return list(map(str, [sys.executable, '-m', 'port', parameters, *out]))
+def arguments(parameters, tmp_path, quick_course):
+    """Of the command line: a short run on the CPU."""
+    given = ['--out', tmp_path / 'run', '--device', 'cpu', '--course', quick_course]
+    return list(map(str, [parameters, *given]))

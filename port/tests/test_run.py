@@ -3,68 +3,71 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import torch
 
-from port import __main__, noise
+from port import PortError, __main__, noise
 from port.graph import WARM_UP, Graphed
 from port.run import Run
-from port.start import ROOT, handed_over
+from port.start import COURSE, ROOT, handed_over
+from port.training import Trainer
 
 NO_GPU = not torch.cuda.is_available()
-
-
-def run(command, **options):
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
-    return done.returncode, done.stdout, done.stderr
 
 
 def outcome(folder):
     """The weights and statistics of a finished seed; of these all but the seconds."""
     content = torch.load(folder / 'seed_0' / 'checkpoint.pt', weights_only=True)
     rows = [{n: v for n, v in row.items() if n != 'seconds'} for row in content['rows']]
-    return content['states'], rows, content['ratio'].item()
+    return content['states'], content['ratio'], rows
 
 
-def test_a_run_leaves_what_is_scored_and_ends_at_once_when_repeated(command, tmp_path):
-    code, said, progress = run([*command, '--seeds', '0', '1', '--epochs', '2'])
-    assert code == 0 and 'python -m d2lvae score' in said and '16/16' in progress
-    facts = json.loads((tmp_path / 'run' / 'run.json').read_text())
+def test_a_run_leaves_what_is_scored_and_ends_at_once_when_repeated(parameters, tmp_path):
+    out = tmp_path / 'run'
+    options = ['--device', 'cpu', '--seeds', '0', '1', '--epochs', '2', '--faces', '16']
+    command = [sys.executable, '-m', 'port', parameters, '--out', out, *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and 'python -m d2lvae score' in done.stdout
+    assert '8/8' in done.stderr
+    facts = json.loads((out / 'run.json').read_text())
     assert facts['parameters']['num_epochs'] == 2 and facts['parameters']['solo_epochs'] == 1
-    assert facts['data']['train'] == 32 and not facts['scrambled']
+    assert facts['data']['train'] == 16 and not facts['scrambled']
     for seed in (0, 1):
-        folder = tmp_path / 'run' / f'seed_{seed}'
+        folder = out / f'seed_{seed}'
         assert len((folder / 'epochs.csv').read_text().splitlines()) == 3
         with np.load(folder / 'pictures.npz') as pictures:
             assert pictures['X_hat'].shape == pictures['samples'].shape == (8, 3, 32, 32)
-    before = (tmp_path / 'run' / 'seed_1' / 'pictures.npz').stat().st_mtime_ns
-    assert run([*command, '--seeds', '0', '1', '--epochs', '2'])[0] == 0
-    assert (tmp_path / 'run' / 'seed_1' / 'pictures.npz').stat().st_mtime_ns == before
+    before = (out / 'seed_1' / 'pictures.npz').stat().st_mtime_ns
+    assert not __main__.main([str(parameters), '--out', str(out), *options])
+    assert (out / 'seed_1' / 'pictures.npz').stat().st_mtime_ns == before
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(command, tmp_path):
-    command[command.index('--out') + 1] = str(tmp_path / 'whole')
-    assert run(command)[0] == 0
-    command[command.index('--out') + 1] = str(tmp_path / 'killed')
-    checkpoint = tmp_path / 'killed' / 'seed_0' / 'checkpoint.pt'
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(arguments, tmp_path):
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    assert not __main__.main([*arguments, '--out', str(whole)])
+    arguments += ['--out', str(killed)]
+    command = [sys.executable, '-m', 'port', *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    while not checkpoint.exists() and process.poll() is None:
+    while not (killed / 'seed_0' / 'checkpoint.pt').exists() and process.poll() is None:
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 1 <= len(outcome(tmp_path / 'killed')[1]) < 6
-    assert run(command)[0] == 0
-    for found, expected in zip(outcome(tmp_path / 'killed'), outcome(tmp_path / 'whole')):
-        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert 1 <= len(outcome(killed)[2]) < 6
+    assert not __main__.main(arguments)
+    *found, rows = outcome(killed)
+    *expected, expected_rows = outcome(whole)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert rows == expected_rows and len(rows) == 6
 
 
 @pytest.mark.parametrize(
     'more, sentence',
     [
-        (['--faces', '4'], 'batch_size (8) must not be more than num_train (4)'),
+        (['--faces', '4', '--held-out', '2'], 'batch_size (8) must not be more than num_train (4)'),
         (['--resnet-base', '0'], 'Parameter disc_channels should be greater than or equal to 1'),
         (['--course', '/no/python'], '/no/python was not found: `make port-test` sets it up'),
         pytest.param(
@@ -74,34 +77,38 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(command, tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_run_is_said_in_a_sentence(command, tmp_path, more, sentence):
-    code, said, error = run([*command, *more])
-    assert (code, said) == (1, '') and error.startswith(sentence) and error.count('\n') == 1
+def test_what_cannot_be_run_is_said_in_a_sentence(arguments, tmp_path, capsys, more, sentence):
+    assert __main__.main([*arguments, '--course', str(COURSE), *more]) == 1
+    said, error = capsys.readouterr()
+    assert said == '' and error.startswith(sentence) and error.count('\n') == 1
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_folder_of_another_run_is_left_alone(command, tmp_path):
-    assert run([*command, '--epochs', '1'])[0] == 0
-    before = (tmp_path / 'run' / 'run.json').read_bytes()
-    code, _, error = run([*command, '--epochs', '1', '--scrambled'])
-    assert code == 1 and 'was begun with other parameters or pictures' in error
-    assert (tmp_path / 'run' / 'run.json').read_bytes() == before
+def test_a_folder_of_another_run_is_left_alone(arguments, tmp_path, capsys):
+    assert not __main__.main(arguments)
+    before = outcome(tmp_path / 'run')
+    assert __main__.main([*arguments, '--scrambled']) == 1
+    assert 'was begun with other parameters or pictures' in capsys.readouterr().err
+    assert repr(outcome(tmp_path / 'run')) == repr(before)
 
 
 def test_two_processes_do_not_train_one_seed(tmp_path):
     held = __main__.lock(tmp_path)
-    with pytest.raises(__main__.PortError, match='is being trained by another process'):
+    with pytest.raises(PortError, match='is being trained by another process'):
         __main__.lock(tmp_path)
     held.close()
     __main__.lock(tmp_path).close()
 
 
-def test_a_run_that_breaks_down_says_so(command, parameters):
-    parameters.write_text(
-        parameters.read_text().replace('disc_weight: 10.0', 'disc_weight: 1.0e38')
-    )
-    code, _, error = run(command)
-    assert code == 1 and 'Training broke down: ' in error.splitlines()[-1]
+def test_a_run_that_breaks_down_says_so(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(Trainer, 'kl_and_logits', lambda self, X, eps: broken(self, X, eps))
+
+    def broken(trainer, X, eps):
+        mu, log_var = trainer.vae.encode(X)
+        return (mu * np.inf).sum(dim=1), trainer.vae.decode(mu)
+
+    assert __main__.main(arguments) == 1
+    assert 'Training broke down: kl is ' in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_generators_take_turns():
@@ -129,14 +136,14 @@ def test_scrambled_faces_are_those_of_a_reshape():
     assert (expected != X).any()
 
 
-def run_of(parameters, folder, **switches):
-    start = handed_over([parameters, '--epochs', '1'])
+def run_of(course, folder, **switches):
+    start = handed_over([], course)
     switches = {'scrambled': False, 'nonnegative': False} | switches
     return Run(start, 0, folder, **switches, device=torch.device('cpu'))
 
 
-def test_a_scrambled_run_is_fed_scrambled_and_leaves_pictures_as_they_were(parameters, tmp_path):
-    made = run_of(parameters, tmp_path, scrambled=True)
+def test_a_scrambled_run_is_fed_scrambled_and_leaves_pictures_as_they_were(quick_course, tmp_path):
+    made = run_of(quick_course, tmp_path, scrambled=True)
     seen = []
     made.trainer.vae.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     pictures = made.pictures()
@@ -146,16 +153,16 @@ def test_a_scrambled_run_is_fed_scrambled_and_leaves_pictures_as_they_were(param
     with torch.no_grad():
         expected = noise.unscrambled(torch.sigmoid(vae.decode(vae.encode(seen[0])[0])))
     np.testing.assert_array_equal(pictures['X_hat'], expected)
-    draws = {n: torch.from_numpy(a[0]) for n, a in made.draws(0).items()}
+    draws = {n: torch.from_numpy(a)[0] for n, a in made.draws(0).items()}
     made.terms('solo', draws)
     X = torch.from_numpy(made.start.train)[draws['order']].float() / 255
     X = torch.where(draws['mirror'].view(-1, 1, 1, 1), X.flip(3), X)
     torch.testing.assert_close(seen[-1], noise.scrambled(X))
 
 
-def test_the_latents_of_the_study_are_never_negative(parameters, tmp_path):
+def test_the_latents_of_the_study_are_never_negative(quick_course, tmp_path):
     for nonnegative in (False, True):
-        made = run_of(parameters, tmp_path / str(nonnegative), nonnegative=nonnegative)
+        made = run_of(quick_course, tmp_path / str(nonnegative), nonnegative=nonnegative)
         mu, log_var = made.trainer.vae.encode(torch.from_numpy(made.start.train).float() / 255)
         assert nonnegative == (mu.min() >= 0 and log_var.min() >= 0).item()
 
@@ -179,11 +186,10 @@ def test_a_replayed_graph_trains_as_the_step_that_it_recorded():
 
 
 @pytest.mark.skipif(NO_GPU, reason='There is no GPU.')
-def test_a_gpu_trains_as_a_cpu(command, tmp_path):
-    assert run(command)[0] == 0
-    expected = outcome(tmp_path / 'run')[1]
-    cuda = [*command, '--device', 'cuda', '--precision', 'float32']
-    cuda[cuda.index('--out') + 1] = str(tmp_path / 'cuda')
-    assert run(cuda)[0] == 0
-    for row, other in zip(outcome(tmp_path / 'cuda')[1], expected, strict=True):
+def test_a_gpu_trains_as_a_cpu(arguments, tmp_path):
+    assert not __main__.main(arguments)
+    expected = outcome(tmp_path / 'run')[2]
+    more = ['--device', 'cuda', '--precision', 'float32', '--out', str(tmp_path / 'cuda')]
+    assert not __main__.main([*arguments, *more])
+    for row, other in zip(outcome(tmp_path / 'cuda')[2], expected, strict=True):
         assert row['pbp'] == pytest.approx(other['pbp'], rel=1e-3)

@@ -132,4 +132,4 @@ def test_a_wrong_weight_is_found(course, tmp_path):
     run = Run(other, SEED, tmp_path / 'wrong', False, False, torch.device('cpu'))
     for _ in run.train(NoBar()):
         pass
-    assert run.rows[-1]['pbp'] != pytest.approx(ours[0][-1]['pbp'], rel=1e-5)
+    assert run.rows[-1]['grad_norm_pbp'] != pytest.approx(ours[0][-1]['grad_norm_pbp'], rel=1e-5)
