@@ -1,10 +1,9 @@
 """A worker with this package and MXNet: `python ours.py TASK ...`.
 
 `train PARAMETERS STEPS` trains with this package's own `Trainer`, as a user does; parameters as
-JSON, an epoch of so many steps is one measure. `study PARAMETERS STEPS` does it with the study's
-combo step. `product dot|dense SIDE` multiplies two float32 matrices: MXNet has two libraries for
-it, one for `np.dot` and one for dense layers. `losses` says the sizes of the networks and the
-losses of their first steps, case by case.
+JSON, an epoch of so many steps is one measure. `product dot|dense SIDE` multiplies two float32
+matrices: MXNet has two libraries for it, one for `np.dot` and one for dense layers. `losses` says
+the sizes of the networks and the losses of their first steps, case by case.
 """
 
 import json
@@ -35,12 +34,6 @@ def trainer_of(parameters, steps):
 def train(parameters, steps, make=trainer_of):
     trainer = make(json.loads(parameters), int(steps))
     answer(trainer.fit_epoch, len(trainer.data.train_images))
-
-
-def study(parameters, steps):
-    from study import study_trainer_of
-
-    train(parameters, steps, study_trainer_of)
 
 
 def product(operator, side):
@@ -83,4 +76,4 @@ def fill(net):
 
 if __name__ == '__main__':
     task, *arguments = sys.argv[1:]
-    {'train': train, 'study': study, 'product': product, 'losses': losses}[task](*arguments)
+    {'train': train, 'product': product, 'losses': losses}[task](*arguments)

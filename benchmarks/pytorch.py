@@ -16,8 +16,8 @@ from fixed import NUM, batches, weights
 from worker import answer, say
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from port import networks  # noqa: E402
-from port.training import Trainer  # noqa: E402
+from port import networks
+from port.training import Trainer
 
 COMPILED = ('elbo', 'disc_sum', 'adversarial_mean')
 

@@ -131,8 +131,8 @@ def alternated(name, rounds, commands, progress):
 # What is measured
 
 
-def ours(parameters, steps, task='train'):
-    return [sys.executable, 'ours.py', task, json.dumps(parameters), str(steps)]
+def ours(parameters, steps, script='ours.py'):
+    return [sys.executable, script, 'train', json.dumps(parameters), str(steps)]
 
 
 def theirs(python, parameters, steps, suffix=''):
@@ -158,7 +158,7 @@ def series(python, smoke=False):
     task = CASES[AUTOCAST], steps[AUTOCAST]
     found['bfloat16'] = rounds['more'], {'ours': ours(*task)} | theirs(python, *task, '+bfloat16')
     task = CASES[STUDIED], steps[STUDIED]
-    found['study step'] = rounds['more'], {'ours': ours(*task), 'study': ours(*task, 'study')}
+    found['study step'] = rounds['more'], {'ours': ours(*task), 'study': ours(*task, 'study.py')}
     for parameters, num_steps in grown():
         command = ours(parameters, 1 if smoke else num_steps)
         found[size(parameters)] = rounds['growth'], {'ours': command}

@@ -1,9 +1,13 @@
-"""The study's combo step of 2019, for the same networks."""
+"""A worker that trains the same networks with the study's combo step of 2019.
+
+`python study.py train PARAMETERS STEPS`, as `ours.py`.
+"""
 
 import functools
+import sys
 
 from mxnet import autograd, np
-from ours import trainer_of
+from ours import train, trainer_of
 
 from d2lvae.losses import ADVERSARIAL, sigmoid
 
@@ -57,3 +61,7 @@ def study_trainer_of(parameters, steps):
     trainer = trainer_of(parameters, steps)
     trainer.combo_step = functools.partial(study_step, trainer)
     return trainer
+
+
+if __name__ == '__main__':
+    train(*sys.argv[2:], make=study_trainer_of)

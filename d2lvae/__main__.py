@@ -84,7 +84,7 @@ def score_port(arguments):
     """Score a run of the port to PyTorch on the held-out pictures, and write it down."""
     from d2lvae.runs import ported
 
-    experiment, summary = ported.score(arguments.folder, arguments.control)
+    experiment, summary = ported.score(arguments.folder, arguments.control, arguments.scale)
     print_metrics({name: m['mean'] for name, m in summary['metrics'].items()})
     print(f'Written to {experiment.published}')
 
@@ -170,6 +170,12 @@ def parser():
     score.add_argument('folder', type=Path, metavar='DIR', help='its --out')
     score.add_argument(
         '--control', type=Path, metavar='DIR', help='of its plain run, for the noise control'
+    )
+    score.add_argument(
+        '--scale',
+        choices=('smoke', 'study'),
+        default='study',
+        help='study: written to results/; smoke: a trial, to runs/results/ (default: study)',
     )
     add('tables', write_tables)
     add('decoder', keep_decoder)

@@ -105,11 +105,11 @@ def steps_of(p, epoch, disc):
 # What it brings back
 
 
-def score(folder, control=None):
+def score(folder, control=None, scale='study'):
     """Score all finished seeds of a run of the port, and publish them; the experiment, the summary.
 
     `control` is the folder of the port's plain run, on whose reconstructions the noise control is
-    made.
+    made. Only the scale 'study' goes to `results/`.
 
     Raises
     ------
@@ -118,7 +118,8 @@ def score(folder, control=None):
         if a result of another framework or of other parameters lies where this one belongs.
     """
     folder, run = Path(folder).resolve(), load(folder)
-    experiment = Experiment(**run['parameters'], run=folder.name, scale='reference')
+    at = {'run': folder.name, 'scale': 'reference' if scale == 'study' else scale}
+    experiment = Experiment(**run['parameters'], **at)
     data = experiment.data()
     remedy = 'train it again.'
     identity.check_pictures(folder, run['data'], data, remedy)
@@ -131,7 +132,7 @@ def score(folder, control=None):
     summary = {
         'run': experiment.folder,
         'study_row': None,
-        'scale': 'study',
+        'scale': scale,
         'framework': 'pytorch',
         'switches': {name: told for name, told in SWITCHES.items() if run[name]},
         'seeds': list(seeds),
