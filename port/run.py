@@ -17,6 +17,7 @@ from port.losses import kl_divergence
 from port.networks import fill, make_disc, make_vae, with_nonnegative_latents
 from port.training import Trainer
 
+SHOWN = ('kl', 'pbp', 'adversarial', 'disc_accuracy')  # beside the progress
 WEIGHTS = ('pbp_weight', 'disc_weight')
 SAVING = 1 / 20  # of the time goes into checkpoints at most, but for the first and the last one
 BATCH = 250  # pictures that pass the networks at once
@@ -54,6 +55,8 @@ class Run:
         self.steps, self.names = {}, {}
         self.saved, self.saving = time.perf_counter(), 0.0
         self.rows = self.restore()
+        if self.cuda:
+            torch.cuda.synchronize()
 
     def new_trainer(self, nonnegative):
         shape = self.start.train.shape[1:]
@@ -82,7 +85,11 @@ class Run:
                 progress.update()
                 yield
             draws = self.draws(epoch + 1)  # while a GPU still works off its queue
-            self.rows.append(self.row(epoch, totals.tolist(), began))
+            with self.on_stream():  # where alone its numbers are waited for
+                totals = totals.tolist()
+            self.rows.append(self.row(epoch, totals, began))
+            shown = {name: self.rows[-1].get(name) for name in SHOWN}
+            progress.set_postfix({n: f'{x:.4g}' for n, x in shown.items() if x is not None})
             if time.perf_counter() - self.saved > self.saving / SAVING:
                 self.save()
         self.save()

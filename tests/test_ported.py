@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as onp
 import pandas as pd
@@ -16,6 +17,7 @@ from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.runs import identity, ported, results, scores
+from d2lvae.runs.experiment import Experiment
 
 HERE = {
     'versions': {'torch': '2'},
@@ -264,3 +266,36 @@ def test_a_result_of_another_run_is_left_alone(tmp_path, capsys):
     brought_back(tmp_path / 'g', face(), seeds=(0, 1))
     score(tmp_path / 'g')
     assert results.load_summary(published)['seeds'] == [0, 1]
+    shutil.rmtree(tmp_path / 'g' / 'seed_1')
+    assert 'holds seeds that are not in this folder (1)' in refused(capsys, tmp_path / 'g')
+    assert results.load_summary(published)['seeds'] == [0, 1]
+
+
+def test_a_seed_that_broke_down_is_not_published(tmp_path, capsys):
+    brought_back(tmp_path / 'h', face())
+    path = tmp_path / 'h' / 'seed_0' / 'pictures.npz'
+    with onp.load(path) as stored:
+        arrays = dict(stored)
+    arrays['X_hat'][0, 0, 0, 0] = onp.nan
+    onp.savez(path, **arrays)
+    assert 'broke down: X_hat are not finite' in refused(capsys, tmp_path / 'h')
+    assert not paths.RESULTS.exists()
+
+
+def test_a_row_of_the_study_at_its_size_is_named_as_that_row(tmp_path):
+    row = {'dataset': 'anime', 'vae': 'ConvVAE', 'discriminator': 'ResNet', 'disc_channels': 64}
+    assert ported.study_row(Experiment(**row, run='512_32_200_10_1')) == (
+        'ConvVAE_ResNet_on_anime/512_32_200_10_1'
+    )
+    assert ported.study_row(Experiment(**row, run='512_32_200_10_1_scrambled')) is None
+
+
+def test_the_imported_numbers_are_marked_and_whole():
+    path = paths.ROOT / 'results' / 'study_size.csv'
+    assert path.read_text().startswith('# imported, 800 held-out faces, one run each, scored apart')
+    table = pd.read_csv(path, comment='#')
+    studied = table[(table['faces'] == 12800) & (table['resnet_base'] == 64)]
+    assert (studied['image_size'] == 64).all() and studied['run'].nunique() == 5
+    assert (studied['step'] == studied['epoch'] * 200).all()
+    last = table.groupby('run').tail(1)
+    assert last['ssim'].notna().all() and table['ssim'].notna().sum() == len(last) == 18

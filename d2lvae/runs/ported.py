@@ -17,7 +17,7 @@ from d2lvae.base import files
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.layers import num_parameters
-from d2lvae.runs import identity, results
+from d2lvae.runs import catalogue, identity, results
 from d2lvae.runs.experiment import Experiment
 from d2lvae.runs.scores import SCORES, frozen_features
 from d2lvae.schedules import disc_weight_at, lr_at, pbp_weight_at, phase
@@ -131,7 +131,7 @@ def score(folder, control=None, scale='study'):
     statistics = pd.concat([seed.pop('statistics') for seed in seeds.values()])
     summary = {
         'run': experiment.folder,
-        'study_row': None,
+        'study_row': study_row(experiment),
         'scale': scale,
         'framework': 'pytorch',
         'switches': {name: told for name, told in SWITCHES.items() if run[name]},
@@ -148,6 +148,11 @@ def score(folder, control=None, scale='study'):
     check_free(experiment, summary)
     write(experiment, summary, statistics, folder, data)
     return experiment, summary
+
+
+def study_row(experiment):
+    """The row of the study that was really run, at its size and with its name; None if none was."""
+    return experiment.folder if experiment.folder in set(catalogue.study()['folder']) else None
 
 
 def load(folder):
@@ -197,6 +202,12 @@ def pictures(folder, seed):
             found = dict(stored)
     except OSError as e:
         raise CourseError(f'{folder} has no finished seed {seed}: train that one too.') from e
+    broken = [name for name, array in found.items() if not onp.isfinite(array).all()]
+    if broken:
+        raise CourseError(
+            f'{folder}, seed {seed}, broke down: {", ".join(broken)} are not finite. Lower lr or '
+            'the weights.'
+        )
     means = (float(found[name].mean(dtype='float64')) for name in ('kl', 'pbp'))
     sets = found['X_hat'], found['X_sampled']
     return metrics.Reconstructions(found['mu'], *means, *sets), found['samples']
@@ -213,8 +224,13 @@ def check_free(experiment, summary):
     if experiment.published.exists():
         there = results.load_summary(experiment.published)
         same = [there.get(name) == summary[name] for name in ('framework', 'switches', 'data')]
-        parameters = experiment.published / 'parameters.yaml'
-        if not all(same) or not experiment.is_stored_in(parameters):
+        same.append(experiment.is_stored_in(experiment.published / 'parameters.yaml'))
+        if absent := set(there['seeds']) - set(summary['seeds']):
+            raise CourseError(
+                f'{experiment.published} holds seeds that are not in this folder '
+                f'({", ".join(map(str, sorted(absent)))}): bring them here, or move that one away.'
+            )
+        if not all(same):
             raise CourseError(
                 f'{experiment.published} holds the result of another run: give the folder of this '
                 'one another name.'

@@ -27,6 +27,9 @@ class NoBar:
     def update(self, steps=1):
         pass
 
+    def set_postfix(self, terms):
+        pass
+
 
 def trained(path, folder, seed=None):
     """Rows, gradients by epoch and pictures; with a seed, from first weights changed a little."""
