@@ -1,5 +1,5 @@
 # Every target sets up what it needs: .venv from requirements.txt, MNIST and avatars in data/, and
-# `bench` .venv-torch, because PyTorch in one process with MXNet hangs.
+# `bench` and `port-test` .venv-torch, because PyTorch in one process with MXNet hangs.
 
 # Scripts in a virtual environment hold its path, so a moved or copied one is made anew.
 STAMP := .ready-$(shell pwd | cksum | cut -d' ' -f1)
@@ -19,7 +19,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 KEPT := {'kernelspec', ('language_info', 'name')}
 CHAPTERS := notebooks/*.ipynb tests/chapter_template.ipynb
 
-.PHONY: help run test lab chapters bench lint clean data
+.PHONY: help run test lab chapters bench port-test lint clean data needs
 .NOTPARALLEL:  # two trainings at once would only fight for the cores
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make lab       open the chapters in JupyterLab'
 	@echo 'make chapters  execute the chapters in place, ready to be committed'
 	@echo 'make bench     time the training against PyTorch, with nothing else running: 20 minutes'
+	@echo 'make port-test  set PyTorch up and test the port, which runs the study at its own size'
 	@echo 'make lint      check the code and the chapters with ruff'
 	@echo 'make clean     delete both .venv, caches and runs/course/; data and other runs stay'
 
@@ -47,17 +48,23 @@ chapters: data
 	    --ClearMetadataPreprocessor.preserve_nb_metadata_mask="$(KEPT)" \
 	    $(CHAPTERS)
 
-bench: $(READY) $(TORCH_READY)
+bench: needs $(TORCH_READY)
 	@.venv/bin/python benchmarks/run.py .venv-torch/bin/python
 
+port-test: data $(TORCH_READY)
+	@.venv-torch/bin/python -m pytest port
+
 lint: $(READY)
-	@.venv/bin/ruff check d2lvae tests notebooks benchmarks conftest.py
-	@.venv/bin/ruff format --check d2lvae tests notebooks benchmarks conftest.py
+	@.venv/bin/ruff check d2lvae tests notebooks benchmarks port conftest.py
+	@.venv/bin/ruff format --check d2lvae tests notebooks benchmarks port conftest.py
 
 clean:
 	@rm -rf .venv .venv-torch d2lvae.egg-info .pytest_cache .ruff_cache runs/course
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+needs: $(READY)
+	@.venv/bin/python benchmarks/needs.py
 
 data: $(READY)
 	@.venv/bin/python -m d2lvae data >/dev/null
@@ -91,12 +98,11 @@ $(READY): requirements.txt pyproject.toml
 	    'repeat.' >&2; exit 1; }
 	@touch $@
 
-$(TORCH_READY): benchmarks/requirements.txt | $(READY)
-	@.venv/bin/python benchmarks/needs.py
+$(TORCH_READY): port/requirements.txt | $(READY)
 	@[ -e $@ ] || .venv/bin/python -m venv --clear .venv-torch
 	@echo 'Setting up .venv-torch, once: minutes, and 1 GB of disk, or several with the CUDA build.'
 	@rm -f $@
-	@.venv-torch/bin/pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt || { \
+	@.venv-torch/bin/pip install -qq --disable-pip-version-check -r port/requirements.txt || { \
 	    echo 'PyTorch was not installed: mend what the lines above name (the network, a full disk),' \
 	    'and repeat.' >&2; exit 1; }
 	@touch $@

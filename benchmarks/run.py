@@ -97,8 +97,9 @@ def threads(command):
     Operators of our dense networks are too small to be shared out among threads: there MXNet runs
     so many side by side instead, as the README advises.
     """
-    _, script, *task = command
-    if script == 'ours.py' and json.loads(task[0])['vae'] == 'DenseVAE':
+    _, script, task, *details = command
+    ours = (script, task) == ('ours.py', 'train')
+    if ours and json.loads(details[0])['vae'] == 'DenseVAE':
         return {'OMP_NUM_THREADS': '1', 'MXNET_CPU_WORKER_NTHREADS': str(THREADS)}
     return {'OMP_NUM_THREADS': str(THREADS)}
 
@@ -131,7 +132,7 @@ def alternated(name, rounds, commands, progress):
 
 
 def ours(parameters, steps, script='ours.py'):
-    return [sys.executable, script, json.dumps(parameters), str(steps)]
+    return [sys.executable, script, 'train', json.dumps(parameters), str(steps)]
 
 
 def theirs(python, parameters, steps, suffix=''):
@@ -139,7 +140,7 @@ def theirs(python, parameters, steps, suffix=''):
     task = json.dumps(parameters), str(steps)
     dense = parameters['vae'] == 'DenseVAE'
     return {
-        variant + suffix: [python, 'theirs.py', *task, variant + suffix]
+        variant + suffix: [python, 'pytorch.py', 'train', *task, variant + suffix]
         for variant in VARIANTS
         if not (dense and variant == 'channels_last')
     }
@@ -165,8 +166,8 @@ def series(python, smoke=False):
 
 
 def products(python, side):
-    mxnet = {name: [sys.executable, 'ours_product.py', name, side] for name in MXNET_PRODUCTS}
-    return mxnet | {'PyTorch': [python, 'theirs_product.py', side]}
+    mxnet = {name: [sys.executable, 'ours.py', 'product', name, side] for name in MXNET_PRODUCTS}
+    return mxnet | {'PyTorch': [python, 'pytorch.py', 'product', side]}
 
 
 def size(parameters):
@@ -253,7 +254,7 @@ def multiply_adds(parameters):
     return of_a_step(vae, disc, np.zeros((1, *shape(parameters))))
 
 
-def tables(rounds, torch, bfloat16):
+def tables(rounds, torch):
     """What `table.json` and `more.json` hold."""
     products = {key: max(r[key]['per_s'] for r in rounds['peak']) for key in rounds['peak'][0]}
     peak = max(products[name] for name in MXNET_PRODUCTS)
@@ -268,7 +269,7 @@ def tables(rounds, torch, bfloat16):
             'study_per_s': median(step, 'study'),
             **ratios(step, 'study'),
         },
-        'bfloat16': {'name': AUTOCAST, **against_torch(rounds['bfloat16']), 'mxnet': bfloat16},
+        'bfloat16': {'name': AUTOCAST, **against_torch(rounds['bfloat16'])},
     }
     return [row(name, rounds[name], peak) for name in CASES], more
 
@@ -292,11 +293,10 @@ def bench(python, folder, smoke=False):
     total = sum((rounds + 1) * len(commands) for rounds, commands in todo.values())
     with tqdm(total=total, unit='measure') as progress:
         progress.set_description('the same losses')
-        torch = once("PyTorch's losses", python, 'theirs_losses.py')
-        check(once('our losses', sys.executable, 'ours_losses.py'), torch['cases'])
-        bfloat16 = once("MXNet's bfloat16", sys.executable, 'ours_bfloat16.py')
+        torch = once("PyTorch's losses", python, 'pytorch.py', 'losses')
+        check(once('our losses', sys.executable, 'ours.py', 'losses'), torch['cases'])
         rounds = {name: alternated(name, *todo[name], progress) for name in todo}
-    table, more = tables(rounds, torch, bfloat16)
+    table, more = tables(rounds, torch)
     for name, content in {'more.json': more, 'table.json': table}.items():
         files.write_whole(folder / name, (json.dumps(content, indent=2) + '\n').encode())
     print(report.markdown(table, more))

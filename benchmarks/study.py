@@ -1,17 +1,17 @@
 """A worker that trains the same networks with the study's combo step of 2019.
 
-`python study.py PARAMETERS STEPS`, as `ours.py`.
+`python study.py train PARAMETERS STEPS`, as `ours.py`.
 """
 
 import functools
-import json
 import sys
 
 from mxnet import autograd, np
-from ours import trainer_of
-from worker import answer
+from ours import train, trainer_of
 
-from d2lvae.losses import adversarial_loss, discriminator_loss, sigmoid
+from d2lvae.losses import ADVERSARIAL, sigmoid
+
+DISC_LOSS, VAE_LOSS = ADVERSARIAL['non_saturating']
 
 
 def study_step(trainer, X, *_):
@@ -22,7 +22,7 @@ def study_step(trainer, X, *_):
     """
     vae, disc = trainer.model, trainer.disc
     with autograd.record():
-        parts = discriminator_loss(disc(X.detach()), disc(sigmoid(reconstruction(vae, X))))
+        parts = DISC_LOSS(disc(X.detach()), disc(sigmoid(reconstruction(vae, X))))
         disc_loss = sum(part.mean() for part in parts)
     disc_loss.backward()
     trainer.disc_optim.step(1)
@@ -35,7 +35,7 @@ def study_step(trainer, X, *_):
     trained = [p for p in vae.collect_params().values() if p.grad_req != 'null']
     gradients = [p.grad().copy() for p in trained]
     with autograd.record():
-        adversarial = adversarial_loss(disc(sigmoid(reconstruction(vae, X)))).mean()
+        adversarial = VAE_LOSS(disc(sigmoid(reconstruction(vae, X)))).mean()
     adversarial.backward()
     for parameter, gradient in zip(trained, gradients):
         total = parameter.grad()
@@ -64,6 +64,4 @@ def study_trainer_of(parameters, steps):
 
 
 if __name__ == '__main__':
-    parameters, steps = json.loads(sys.argv[1]), int(sys.argv[2])
-    trainer = study_trainer_of(parameters, steps)
-    answer(trainer.fit_epoch, steps * trainer.batch_size)
+    train(*sys.argv[2:], make=study_trainer_of)

@@ -72,6 +72,24 @@ def print_metrics(metrics):
         print(f'{name:{width}}  {value:.4f}')
 
 
+def export_start(arguments):
+    """Write what a run of the port to PyTorch starts with, which calls this itself."""
+    from d2lvae.runs import ported
+
+    sizes = {name: getattr(arguments, name) for name in ported.SIZES}
+    experiment = ported.resized(ported.read(arguments.parameters), **sizes)
+    ported.export(experiment, arguments.seeds, arguments.to)
+
+
+def score_port(arguments):
+    """Score a run of the port to PyTorch on the held-out pictures, and write it down."""
+    from d2lvae.runs import ported
+
+    experiment, summary = ported.score(arguments.folder, arguments.control, arguments.scale)
+    print_metrics({name: m['mean'] for name, m in summary['metrics'].items()})
+    print(f'Written to {experiment.published}')
+
+
 def write_tables(_):
     """Write the gallery and the claims from the results folder."""
     from d2lvae.runs import tables
@@ -143,6 +161,23 @@ def parser():
             default='smoke',
             help='smoke: seconds; reference: the full size (default: smoke)',
         )
+    export = add('export', export_start)
+    export.add_argument('parameters', type=Path, metavar='PARAMETERS', help='parameters.yaml')
+    export.add_argument('--to', type=Path, required=True, metavar='FILE', help='an npz')
+    export.add_argument('--seeds', type=int, nargs='+', default=[0], metavar='SEED')
+    for name in ('epochs', 'faces', 'held-out', 'resnet-base'):
+        export.add_argument(f'--{name}', type=int, metavar='N')
+    score = add('score', score_port)
+    score.add_argument('folder', type=Path, metavar='DIR', help='its --out')
+    score.add_argument(
+        '--control', type=Path, metavar='DIR', help='of its plain run, for the noise control'
+    )
+    score.add_argument(
+        '--scale',
+        choices=('smoke', 'study'),
+        default='study',
+        help='study: written to results/; smoke: a trial, to runs/results/ (default: study)',
+    )
     add('tables', write_tables)
     add('decoder', keep_decoder)
     add('course', execute_course)

@@ -483,7 +483,21 @@ def held_out_metrics(
         If shapes or ranges are wrong, or noise does not reach the sharpness of the reconstructions.
     """
     check_pictures(X)
-    mu, kl, pbp, X_hat, X_sampled = reconstructions(vae, X, seed)
+    found, samples = reconstructions(vae, X, seed), prior_samples(vae, len(X), seed)
+    metrics = picture_metrics(X, found, samples, labels, control, features, reference, seed)
+    if vae.pbp_loss == 'bce' and X.shape[1] == 1 and log_likelihood_samples:
+        metrics['log_likelihood'] = log_likelihood(vae, X, log_likelihood_samples, seed)
+    return metrics
+
+
+def picture_metrics(
+    X, found, samples, labels=None, control=None, features=None, reference=None, seed=0
+):
+    """`held_out_metrics` but for the log-likelihood, of pictures, whatever has made them.
+
+    `found` are the `Reconstructions` of X, `samples` as many samples of the prior.
+    """
+    mu, kl, pbp, X_hat, X_sampled = found
     metrics = {
         'kl': kl,
         'pbp': pbp,
@@ -494,9 +508,6 @@ def held_out_metrics(
         'template_share': template_share(X, X_hat),
     }
     metrics |= {f'{name}_sampled': v for name, v in fidelity(X, X_sampled).items()}
-    if vae.pbp_loss == 'bce' and X.shape[1] == 1 and log_likelihood_samples:
-        metrics['log_likelihood'] = log_likelihood(vae, X, log_likelihood_samples, seed)
-    samples = prior_samples(vae, len(X), seed)
     metrics['sample_sharpness_ratio'] = sharpness(samples) / metrics['sharpness_real']
     sets = {'{}_reconstructions': X_hat, '{}_samples': samples}
     if reference is not None:

@@ -8,6 +8,7 @@ import importlib
 import io
 import json
 import math
+import re
 import signal
 import sys
 
@@ -31,11 +32,11 @@ from d2lvae import layers
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.layers import num_parameters
-from d2lvae.losses import adversarial_loss, sigmoid
+from d2lvae.losses import ADVERSARIAL, sigmoid
 from d2lvae.runs.experiment import Experiment
 from d2lvae.runs.tables import markdown_table
 
-FOLDER = paths.ROOT / 'benchmarks'
+FOLDER, PORT = paths.ROOT / 'benchmarks', paths.ROOT / 'port'
 sys.path.append(str(FOLDER))
 cases, counts, fixed, needs, ours, report, run, study, worker = map(
     importlib.import_module,
@@ -151,7 +152,7 @@ def test_one_size_grows_at_a_time_and_longer_steps_are_fewer():
 @pytest.mark.parametrize('discriminator', [None, 'ConvDisc'])
 def test_ours_is_the_trainer_with_the_sizes_of_the_case(discriminator):
     trainer = ours.trainer_of(TINY | {'discriminator': discriminator}, steps=2)
-    assert (trainer.num_steps, trainer.batch_size) == (2, 4)
+    assert (trainer.num_steps, trainer.p.batch_size) == (2, 4)
     assert trainer.data.shape == (3, 32, 32) and trainer.model.latents == 2
     before = weights(trainer.model)
     row = trainer.fit_epoch()
@@ -200,6 +201,7 @@ def test_the_studys_update_of_the_vae_has_the_gradients_of_all_its_losses(monkey
         monkeypatch.setattr(optimiser, 'step', lambda _: None)
     study.study_step(trainer, X)
     found = gradients(vae)
+    _, adversarial_loss = ADVERSARIAL['non_saturating']
     with autograd.record():
         kl, pbp, logits = vae.elbo_terms(X, eps)
         loss = (kl + pbp + adversarial_loss(disc(sigmoid(logits)))).mean()
@@ -280,13 +282,19 @@ def imports(name):
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.py')))
 def test_no_process_loads_both_frameworks(name):
-    both = {'mxnet', 'd2lvae', 'torch'} & imports(name)
-    assert both <= ({'torch'} if name.startswith('theirs') else {'mxnet', 'd2lvae'})
+    both = {'mxnet', 'd2lvae', 'torch', 'port'} & imports(name)
+    assert both <= ({'torch', 'port'} if name == 'pytorch' else {'mxnet', 'd2lvae'})
+
+
+def test_the_port_loads_nothing_of_the_course():
+    for path in [*PORT.glob('*.py'), *PORT.glob('tests/test_*.py')]:
+        found = set(re.findall(r'^\s*(?:from|import) (\w+)', path.read_text(), re.MULTILINE))
+        assert not {'mxnet', 'd2l', 'd2lvae'} & found, path
 
 
 def test_the_imports_of_another_framework_are_found():
-    assert OTHER_FRAMEWORK.search((FOLDER / 'theirs.py').read_text())
-    assert 'torch' in imports('theirs_losses') and 'mxnet' in imports('run')
+    assert OTHER_FRAMEWORK.search((FOLDER / 'pytorch.py').read_text())
+    assert {'torch', 'port'} <= imports('pytorch') and 'mxnet' in imports('run')
 
 
 # What is measured
@@ -299,24 +307,24 @@ def test_every_case_is_measured_against_each_variant_in_at_least_five_rounds():
         rounds, commands = series[name]
         convolutional = ['channels_last'] if name.startswith('Conv') else []
         assert list(commands) == ['ours', 'eager', *convolutional, 'compile'] and rounds >= 5
-        parameters = {json.dumps(json.loads(command[2])) for command in commands.values()}
+        assert {command[2] for command in commands.values()} == {'train'}
+        parameters = {json.dumps(json.loads(command[3])) for command in commands.values()}
         assert parameters == {json.dumps(cases.CASES[name])}
-        assert {command[3] for command in commands.values()} == {str(cases.STEPS[name])}
+        assert {command[4] for command in commands.values()} == {str(cases.STEPS[name])}
 
 
 def test_pytorchs_scripts_run_in_their_environment_and_ours_in_this_one():
     for smoke in (False, True):
         for _, commands in run.series('other/python', smoke).values():
             for interpreter, script, *_ in commands.values():
-                theirs = script.startswith('theirs')
-                assert interpreter == ('other/python' if theirs else sys.executable)
+                assert interpreter == {'pytorch.py': 'other/python'}.get(script, sys.executable)
                 assert (FOLDER / script).exists()
 
 
 def test_a_smoke_run_takes_one_step_and_one_round():
     for name, (rounds, commands) in run.series('other/python', smoke=True).items():
         assert rounds == 1
-        assert name == 'peak' or {command[3] for command in commands.values()} == {'1'}
+        assert name == 'peak' or {command[4] for command in commands.values()} == {'1'}
 
 
 def losses(**changes):
@@ -421,7 +429,7 @@ def measured(monkeypatch):
 
 
 def test_the_tables_hold_every_case_and_size_and_the_peak_of_mxnet(measured):
-    table, more = run.tables(measured, TORCH, {})
+    table, more = run.tables(measured, TORCH)
     assert [row['name'] for row in table] == NAMES
     assert [row['peak_fraction'] for row in table] == [60.0 * 1e9 / 2e11] * 5
     assert more['peak']['products'] == {'dot': 9e10, 'dense': 2e11, 'PyTorch': 3e11}
@@ -433,7 +441,7 @@ def test_the_tables_hold_every_case_and_size_and_the_peak_of_mxnet(measured):
 
 
 def test_the_report_shows_every_row_and_what_was_measured_where(measured):
-    text = report.markdown(*run.tables(measured, TORCH, {}))
+    text = report.markdown(*run.tables(measured, TORCH))
     assert text.count('| 60 | 61.5 | torch.compile | ') == 3  # the dense ones have a variant less
     assert all(f'| {name} | 60 |' in text for name in NAMES)
     assert 'PyTorch 2.13.0+cpu' in text and '200 billion multiply-adds/s' in text
@@ -566,6 +574,5 @@ def test_both_sides_have_a_thread_for_each_core_and_our_dense_networks_an_operat
     for (name, key), threads in found.items():
         dense = name.startswith('Dense') and key == 'ours'
         assert threads == (side_by_side if dense else shared)
-    assert ('DenseVAE solo', 'ours') in found and run.threads(
-        ['python', 'ours_losses.py']
-    ) == shared
+    assert ('DenseVAE solo', 'ours') in found
+    assert run.threads(['python', 'ours.py', 'losses']) == shared
