@@ -1,0 +1,157 @@
+"""Gather the book's source in book/_source/: what is written elsewhere, beside what is written here.
+
+Chapters and results keep their places relative to each other, so that their links still lead there.
+"""
+
+import re
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+BOOK = Path(__file__).resolve().parent
+ROOT, SOURCE = BOOK.parent, BOOK / '_source'
+sys.path.insert(0, str(BOOK / 'explorer'))
+import export  # noqa: E402, the explorer's own module
+
+SOLUTIONS = 'solutions/*.ipynb', 'notebooks/solutions/*.ipynb'
+# Pages of results/ beside the gallery; those that are not there yet are left out.
+RESULTS_PAGES = ('claims',)
+LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)#\s]+)\)')
+MATHJAX = 'mathjax/static/mathjax/es5'
+
+
+def copy(relative, target=None):
+    target = SOURCE / (target or relative)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / relative, target)
+
+
+def notebooks(*patterns):
+    """Copy notebooks; their paths without the suffix, sorted, as the table of contents wants them."""
+    found = sorted(path.relative_to(ROOT) for glob in patterns for path in ROOT.glob(glob))
+    for path in found:
+        copy(path)
+    return [str(path.with_suffix('')) for path in found]
+
+
+def slug(title):
+    return 'run-' + re.sub(r'[^\w.+-]+', '-', title)
+
+
+def picture(folder, name):
+    """A picture of results/ as lossless WebP, two thirds of the PNG; the name of the copy."""
+    target = SOURCE / folder / Path(name).with_suffix('.webp')
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.open(ROOT / folder / name).convert('RGB').save(target, lossless=True)
+    return target.relative_to(SOURCE / folder).as_posix()
+
+
+def results_page(text, folder, runs=()):
+    """Markdown of results/ with links that a book has: to pages of runs, and to pictures."""
+
+    def linked(match):
+        sign, label, target = match.groups()
+        if target.rstrip('/') in runs:
+            return f'[{label}]({slug(target.rstrip("/"))}.md)'
+        if target.endswith('.png') and (ROOT / folder / target).is_file():
+            return f'{sign}[{label}]({picture(folder, target)})'
+        outside = '://' in target or target.startswith('mailto:')
+        page = target.endswith(('.md', '.ipynb')) and (SOURCE / folder / target).is_file()
+        return match[0] if outside or page else label
+
+    return LINK.sub(linked, text)
+
+
+def gallery():
+    """results/README.md as one page of tables and a page for each run; the pages of the contents.
+
+    One page alone would hold all pictures, tens of megabytes.
+    """
+    front, *sections = re.split(r'^## ', (ROOT / 'results/README.md').read_text(), flags=re.M)
+    pages = {title.strip(): body for title, _, body in (s.partition('\n') for s in sections)}
+    for title, body in pages.items():
+        text = f'---\norphan: true\n---\n# `{title}`\n\n[All results](README.md)\n{body}'
+        (SOURCE / 'results' / f'{slug(title)}.md').write_text(results_page(text, 'results', pages))
+    (SOURCE / 'results/README.md').write_text(results_page(front, 'results', pages) + strips(pages))
+    for name in RESULTS_PAGES:
+        if (path := ROOT / f'results/{name}.md').is_file():
+            (SOURCE / f'results/{name}.md').write_text(
+                results_page(path.read_text(), 'results', pages)
+            )
+    found = [name for name in ('README', *RESULTS_PAGES) if (SOURCE / f'results/{name}.md').exists()]
+    return [f'results/{name}' for name in found]
+
+
+def strips(runs):
+    """The reconstructions of every run, small enough for one page: WebP with a little loss."""
+    lines = ['\n\n## Reconstructions\n\nHeld-out pictures above what each run makes of them.\n']
+    for run in runs:
+        path = ROOT / 'results' / run / 'reconstructions.png'
+        if path.is_file():
+            strip = SOURCE / 'results' / run / 'strip.webp'
+            strip.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(path).convert('RGB').save(strip, quality=80, method=6)
+            lines.append(
+                f'[`{run}`]({slug(run)}.md)\n\n'
+                f'![held-out pictures above their reconstructions]({run}/strip.webp)\n'
+            )
+    return '\n'.join(lines)
+
+
+def modules():
+    """The pages of the core's documentation, in the order of the packages and their names."""
+    paths = [path.relative_to(ROOT) for path in (ROOT / 'd2lvae').rglob('*.py')]
+    names = {path.parent if path.stem == '__init__' else path.with_suffix('') for path in paths}
+    public = sorted(n for n in names if n.name != '__main__')
+    return [f'api/{name}/index' for name in public]
+
+
+def mathjax():
+    """MathJax's one script, its fonts, and what its menu may load, out of the installed package."""
+    es5 = Path(metadata.distribution('django-static-mathjax').locate_file(MATHJAX))
+    target = SOURCE / '_static/mathjax'
+    for part in ('output/chtml/fonts', 'input/tex/extensions', 'a11y', 'sre', 'ui'):
+        shutil.copytree(es5 / part, target / part)
+    shutil.copyfile(es5 / 'tex-chtml.js', target / 'tex-chtml.js')
+
+
+def contents(chapters, solutions, results):
+    """The table of contents (_toc.yml)."""
+    parts = [
+        ('Play', ['explorer/index']),
+        ('Chapters', chapters),
+        ('Solutions', solutions),
+        ('Results', results),
+        ('Reference', ['pages/glossary', 'pages/bibliography', *modules()]),
+    ]
+    return {
+        'format': 'jb-book',
+        'root': 'index',
+        'parts': [
+            {'caption': caption, 'chapters': [{'file': page} for page in pages]}
+            for caption, pages in parts
+            if pages
+        ],
+    }
+
+
+def assemble():
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(BOOK / 'pages', SOURCE / 'pages', ignore=shutil.ignore_patterns('index.md'))
+    copy('book/pages/index.md', 'index.md')
+    for name in ('_config.yml', 'references.bib', 'formulas.py'):
+        copy(f'book/{name}', name)
+    chapters, solutions = notebooks('notebooks/*.ipynb'), notebooks(*SOLUTIONS)
+    (SOURCE / 'results').mkdir()
+    toc = contents(chapters, solutions, gallery())
+    (SOURCE / '_toc.yml').write_text(yaml.safe_dump(toc, sort_keys=False))
+    mathjax()
+    export.export(ROOT, SOURCE)
+
+
+if __name__ == '__main__':
+    assemble()
