@@ -102,18 +102,25 @@ def strips(runs):
     return '\n'.join(lines)
 
 
-def modules():
-    """The pages of the core's documentation, in the order of the packages and their names."""
-    paths = [path.relative_to(ROOT) for path in (ROOT / 'd2lvae').rglob('*.py')]
-    names = {path.parent if path.stem == '__init__' else path.with_suffix('') for path in paths}
-    public = sorted(n for n in names if n.name != '__main__')
-    return [f'api/{name}/index' for name in public]
+def core(package):
+    """Entries of the table of contents: a package's own page, and below it those of its modules."""
+    paths = sorted(path for path in package.iterdir() if not path.name.startswith('__'))
+    inside = [{'file': api_page(path.with_suffix(''))} for path in paths if path.suffix == '.py']
+    for path in filter(Path.is_dir, paths):
+        inside += core(path)
+    if not (package / '__init__.py').is_file():
+        return inside
+    return [{'file': api_page(package), 'sections': inside}]
+
+
+def api_page(path):
+    return f'api/{path.relative_to(ROOT)}/index'
 
 
 def mathjax():
     """MathJax's one script, its fonts, and what its menu may load, out of the installed package."""
     es5 = Path(metadata.distribution('django-static-mathjax').locate_file(MATHJAX))
-    target = SOURCE / '_static/mathjax'
+    target = SOURCE / '_extra/mathjax'
     for part in ('output/chtml/fonts', 'input/tex/extensions', 'a11y', 'sre', 'ui'):
         shutil.copytree(es5 / part, target / part)
     shutil.copyfile(es5 / 'tex-chtml.js', target / 'tex-chtml.js')
@@ -126,13 +133,16 @@ def contents(chapters, solutions, results):
         ('Chapters', chapters),
         ('Solutions', solutions),
         ('Results', results),
-        ('Reference', ['pages/glossary', 'pages/bibliography', *modules()]),
+        ('Reference', ['pages/glossary', 'pages/bibliography', *core(ROOT / 'd2lvae')]),
     ]
     return {
         'format': 'jb-book',
         'root': 'index',
         'parts': [
-            {'caption': caption, 'chapters': [{'file': page} for page in pages]}
+            {
+                'caption': caption,
+                'chapters': [page if isinstance(page, dict) else {'file': page} for page in pages],
+            }
             for caption, pages in parts
             if pages
         ],
@@ -140,10 +150,12 @@ def contents(chapters, solutions, results):
 
 
 def assemble():
-    shutil.rmtree(SOURCE, ignore_errors=True)
+    # The old pages too: AutoAPI writes nothing for code that it saw in an earlier build.
+    for folder in (SOURCE, BOOK / '_build'):
+        shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(BOOK / 'pages', SOURCE / 'pages', ignore=shutil.ignore_patterns('index.md'))
     copy('book/pages/index.md', 'index.md')
-    for name in ('_config.yml', 'references.bib', 'formulas.py'):
+    for name in ('_config.yml', 'references.bib', 'extension.py', 'favicon.svg'):
         copy(f'book/{name}', name)
     chapters, solutions = notebooks('notebooks/*.ipynb'), notebooks(*SOLUTIONS)
     (SOURCE / 'results').mkdir()

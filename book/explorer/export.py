@@ -87,7 +87,7 @@ def saved(folder, name, pictures):
     for path, picture in zip(names, pictures, strict=True):
         image = Image.fromarray((picture * 255).round().astype('uint8'))
         image.save(folder / path, lossless=True)
-    return [f'../_static/explorer/{folder.name}/{path}' for path in names]
+    return [f'{folder.name}/{path}' for path in names]
 
 
 def parameters(root, run):
@@ -193,7 +193,7 @@ def measured(real, made):
 def export(root, source):
     """Write the page, its scripts and its data into the book's source."""
     runs = yaml.safe_load((HERE / 'runs.yml').read_text())
-    static = source / '_static/explorer'
+    static = source / '_extra/explorer'
     pictures = static / 'faces'
     pictures.mkdir(parents=True)
     (source / 'explorer').mkdir()

@@ -1,6 +1,7 @@
-"""A Sphinx extension: the docstrings' formulas and names, which are Markdown, as Sphinx's roles."""
+"""A Sphinx extension: docstrings whose markup is Markdown's, and pages that load less."""
 
 import re
+from pathlib import Path
 
 # In this order at each place, so that a formula in backticks stays code.
 MARKUP = re.compile(
@@ -37,7 +38,25 @@ def process(app, what, name, obj, options, lines):
     lines[:] = in_roles('\n'.join(lines)).splitlines()
 
 
+def without_thebe(app, page, template, context, doctree):
+    """Leave out what would fetch a library from elsewhere to run cells; the book has no kernel."""
+    context['script_files'] = [
+        script
+        for script in context['script_files']
+        if 'thebe' not in f'{script.filename} {script.attributes.get("body")}'
+    ]
+
+
+def without_icon_script(app, error):
+    """Empty a script of 1.5 MB for icons of one's own: the theme's come from its fonts already."""
+    script = Path(app.outdir, '_static/scripts/fontawesome.js')
+    if not error:
+        script.write_text('')
+
+
 def setup(app):
     # Before Napoleon (500), which turns NumPy's sections into fields.
     app.connect('autodoc-process-docstring', process, priority=400)
+    app.connect('html-page-context', without_thebe, priority=900)
+    app.connect('build-finished', without_icon_script)
     return {'parallel_read_safe': True}
