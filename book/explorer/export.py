@@ -22,15 +22,15 @@ COLUMNS = 10  # of reconstructions.png
 # As d2lvae.metrics has them, which needs MXNet.
 LUMINANCE = np.array([0.2989, 0.587, 0.114], 'float32')
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], 'float32')
-# What the page shows of a run, from its summary.json: name there, heading, and what is better.
+# What the page shows of a run, from its summary.json: name there, heading, and where better is.
 METRICS = (
-    ('psnr', 'PSNR, dB', 'higher'),
-    ('ssim', 'SSIM', 'higher'),
-    ('swd_reconstructions', 'SWD', 'lower'),
-    ('kernel_reconstructions', 'kernel distance', 'lower'),
-    ('frechet_reconstructions', 'Fréchet distance', 'lower'),
-    ('spectrum_distance', 'spectrum distance', 'lower'),
-    ('sharpness_ratio', 'sharpness, share of the real', 'closer to 1'),
+    ('psnr', 'PSNR, dB', '↑'),
+    ('ssim', 'SSIM', '↑'),
+    ('swd_reconstructions', 'SWD', '↓'),
+    ('kernel_reconstructions', 'kernel distance', '↓'),
+    ('frechet_reconstructions', 'Fréchet distance', '↓'),
+    ('spectrum_distance', 'spectrum distance', '↓'),
+    ('sharpness_ratio', 'sharpness', '→ 1'),
 )
 
 

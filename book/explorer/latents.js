@@ -5,8 +5,9 @@
   const { decode, paint, project, unproject, nearest, digits, size } = window.explorer;
   const LIMIT = 3.5; // standard deviations of the prior: one draw in 2,000 lies outside
   const REACH = 3.6; // of the map, either way
-  const CELLS = 12; // small pictures along a side of the map, where digits are
   const map = document.getElementById('map');
+  // Small pictures along a side of the map, where digits are.
+  const CELLS = map.clientWidth < 400 ? 8 : 12;
   const sliders = document.getElementById('sliders');
   const background = document.createElement('canvas');
   let z = digits[0].z.slice();
@@ -32,9 +33,9 @@
     const small = document.createElement('canvas');
     small.width = 28;
     small.height = 28;
+    const side = cell * 0.62;
     for (const { z: latents, place } of inCells(cell)) {
       paint(small, decode(latents));
-      const side = cell * 0.62;
       context.drawImage(small, toPixel(place[0]) - side / 2, toPixel(-place[1]) - side / 2, side, side);
     }
   }
@@ -47,7 +48,8 @@
       const key = `${Math.floor(x / cell)} ${Math.floor(y / cell)}`;
       const off = Math.hypot(x % cell - cell / 2, y % cell - cell / 2) / cell;
       const score = 2 * off + Math.hypot(...digit.place.slice(2)) / 4;
-      if (off < 0.3 && !(chosen.get(key)?.score < score)) chosen.set(key, { ...digit, score });
+      // Near the middle, so that neither neighbours nor the map's edge cut a picture.
+      if (off < 0.19 && Math.min(x, y, map.width - x, map.height - y) > 0 && !(chosen.get(key)?.score < score)) chosen.set(key, { ...digit, score });
     }
     return chosen.values();
   }
@@ -57,10 +59,11 @@
     const [u, v] = project(z);
     const [x, y] = [toPixel(u), toPixel(-v)];
     context.drawImage(background, 0, 0);
-    for (const [radius, width, colour] of [[15, 9, '#000'], [15, 5, '#fff'], [15, 2, '#d55e00']]) {
+    const unit = map.width / map.clientWidth; // one pixel of the screen
+    for (const [width, colour] of [[9, '#000'], [6, '#fff'], [3, '#d55e00']]) {
       context.beginPath();
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.lineWidth = width;
+      context.arc(x, y, 13 * unit, 0, 2 * Math.PI);
+      context.lineWidth = width * unit;
       context.strokeStyle = colour;
       context.stroke();
     }

@@ -10,7 +10,7 @@ window.explorer.table = (() => {
   return function table(rows, head, current = -1) {
     const shown = metrics.filter(([name]) => rows.some((row) => name in row.numbers));
     const heads = shown.map(
-      ([, heading, better]) => `<th scope="col">${heading}<br><small>${better} is better</small></th>`,
+      ([, heading, better]) => `<th scope="col">${heading} <span class="x-nowrap">${better}</span></th>`,
     );
     const lines = rows.map(({ name, numbers }, i) => {
       const mark = i === current ? '▶ ' : '';
