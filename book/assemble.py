@@ -5,22 +5,22 @@ Chapters and results keep their places relative to each other, so that their lin
 
 import re
 import shutil
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import yaml
+from explorer import export
 from PIL import Image
 
 BOOK = Path(__file__).resolve().parent
 ROOT, SOURCE = BOOK.parent, BOOK / '_source'
-sys.path.insert(0, str(BOOK / 'explorer'))
-import export  # noqa: E402, the explorer's own module
 
 SOLUTIONS = 'solutions/*.ipynb', 'notebooks/solutions/*.ipynb'
 # Pages of results/ beside the gallery; those that are not there yet are left out.
 RESULTS_PAGES = ('claims',)
+NO_WRAP = '\n<style>td, th { white-space: nowrap }</style>\n'  # tables of numbers scroll instead
 LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)#\s]+)\)')
+CORE = 'api/d2lvae/index'  # AutoAPI's page, with those of the modules below it
 MATHJAX = 'mathjax/static/mathjax/es5'
 
 
@@ -73,16 +73,19 @@ def gallery():
     """
     front, *sections = re.split(r'^## ', (ROOT / 'results/README.md').read_text(), flags=re.M)
     pages = {title.strip(): body for title, _, body in (s.partition('\n') for s in sections)}
+    front = results_page(f'{front}{NO_WRAP}', 'results', pages) + strips(pages)
+    (SOURCE / 'results/README.md').write_text(front)
     for title, body in pages.items():
-        text = f'---\norphan: true\n---\n# `{title}`\n\n[All results](README.md)\n{body}'
+        text = f'---\norphan: true\n---\n# {title}\n\n[All results](README.md)\n{body}'
         (SOURCE / 'results' / f'{slug(title)}.md').write_text(results_page(text, 'results', pages))
-    (SOURCE / 'results/README.md').write_text(results_page(front, 'results', pages) + strips(pages))
     for name in RESULTS_PAGES:
         if (path := ROOT / f'results/{name}.md').is_file():
             (SOURCE / f'results/{name}.md').write_text(
                 results_page(path.read_text(), 'results', pages)
             )
-    found = [name for name in ('README', *RESULTS_PAGES) if (SOURCE / f'results/{name}.md').exists()]
+    found = [
+        name for name in ('README', *RESULTS_PAGES) if (SOURCE / f'results/{name}.md').exists()
+    ]
     return [f'results/{name}' for name in found]
 
 
@@ -102,21 +105,6 @@ def strips(runs):
     return '\n'.join(lines)
 
 
-def core(package):
-    """Entries of the table of contents: a package's own page, and below it those of its modules."""
-    paths = sorted(path for path in package.iterdir() if not path.name.startswith('__'))
-    inside = [{'file': api_page(path.with_suffix(''))} for path in paths if path.suffix == '.py']
-    for path in filter(Path.is_dir, paths):
-        inside += core(path)
-    if not (package / '__init__.py').is_file():
-        return inside
-    return [{'file': api_page(package), 'sections': inside}]
-
-
-def api_page(path):
-    return f'api/{path.relative_to(ROOT)}/index'
-
-
 def mathjax():
     """MathJax's one script, its fonts, and what its menu may load, out of the installed package."""
     es5 = Path(metadata.distribution('django-static-mathjax').locate_file(MATHJAX))
@@ -133,7 +121,7 @@ def contents(chapters, solutions, results):
         ('Chapters', chapters),
         ('Solutions', solutions),
         ('Results', results),
-        ('Reference', ['pages/glossary', 'pages/bibliography', *core(ROOT / 'd2lvae')]),
+        ('Reference', ['pages/glossary', 'pages/bibliography', CORE]),
     ]
     return {
         'format': 'jb-book',
@@ -141,7 +129,8 @@ def contents(chapters, solutions, results):
         'parts': [
             {
                 'caption': caption,
-                'chapters': [page if isinstance(page, dict) else {'file': page} for page in pages],
+                'numbered': int(pages is chapters),  # to this depth; text speaks of their numbers
+                'chapters': [{'file': page} for page in pages],
             }
             for caption, pages in parts
             if pages
@@ -161,6 +150,7 @@ def assemble():
     (SOURCE / 'results').mkdir()
     toc = contents(chapters, solutions, gallery())
     (SOURCE / '_toc.yml').write_text(yaml.safe_dump(toc, sort_keys=False))
+    copy('book/pages.css', '_static/pages.css')
     mathjax()
     export.export(ROOT, SOURCE)
 

@@ -19,6 +19,7 @@ from skimage.metrics import structural_similarity
 HERE = Path(__file__).resolve().parent
 DECODER = 'd2lvae/frozen/mnist_decoder.safetensors'
 COLUMNS = 10  # of reconstructions.png
+FRONT = 6  # faces on the front page
 # As d2lvae.metrics has them, which needs MXNet.
 LUMINANCE = np.array([0.2989, 0.587, 0.114], 'float32')
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], 'float32')
@@ -32,6 +33,12 @@ METRICS = (
     ('spectrum_distance', 'spectrum distance', '↓'),
     ('sharpness_ratio', 'sharpness', '→ 1'),
 )
+FRONT_TEXT = """\
+![Rows of faces: originals, blurred copies, and copies with lines](explorer/front.webp)
+
+Held-out faces, the copies of a plain VAE ({plain[psnr]:.2f} dB, {plain[sharpness_ratio]:.0%} of the real
+sharpness), and those of the same VAE with a discriminator in its loss ({disc[psnr]:.2f} dB, {disc[sharpness_ratio]:.0%}).
+"""
 
 
 def base64_of(array):
@@ -110,7 +117,9 @@ def check_alike(root, first, others):
 
 def numbers(metrics, prefix=''):
     """The means of `METRICS` that a run has; `prefix` 'control_' gives those of its noise control."""
-    names = {name: name.removesuffix('_reconstructions') if prefix else name for name, *_ in METRICS}
+    names = {
+        name: name.removesuffix('_reconstructions') if prefix else name for name, *_ in METRICS
+    }
     found = {name: metrics.get(prefix + key) for name, key in names.items()}
     return {name: metric['mean'] for name, metric in found.items() if metric}
 
@@ -151,7 +160,9 @@ def noisy(pictures, target):
         return [np.clip(p + np.float32(sd) * n, 0, 1) for p, n in zip(pictures, noise, strict=True)]
 
     if sharpness(pictures) >= target:
-        sys.exit('The control of the blind test is as sharp as its run: choose another in runs.yml.')
+        sys.exit(
+            'The control of the blind test is as sharp as its run: choose another in runs.yml.'
+        )
     return at(optimize.brentq(lambda sd: sharpness(at(sd)) - target, 0, 1))
 
 
@@ -180,12 +191,30 @@ def blind(root, run, folder):
     }
 
 
+def front(source, pictures, test):
+    """Write the front page's picture, and the sentence below it, which has its numbers."""
+    rows = [test['real'], test['answers']['plain'], test['answers']['disc']]
+    rows = [[Image.open(pictures.parent / face) for face in row[:FRONT]] for row in rows]
+    side = 2 * rows[0][0].width
+    pitch = side + 8
+    sheet = Image.new('RGBA', (FRONT * pitch - 8, len(rows) * pitch - 8))
+    for y, row in enumerate(rows):
+        for x, face in enumerate(row):
+            large = face.resize((side, side), Image.Resampling.NEAREST)
+            sheet.paste(large, (x * pitch, y * pitch))
+    sheet.save(source / 'explorer/front.webp', lossless=True)
+    plain, disc = test['numbers']['plain'], test['numbers']['disc']
+    (source / 'explorer/front.txt').write_text(FRONT_TEXT.format(plain=plain, disc=disc))
+
+
 def measured(real, made):
     """PSNR, SSIM and share of the real sharpness of each picture as it is shown."""
     pairs = list(zip(real, made, strict=True))
     return {
         'psnr': [float(-10 * np.log10(np.square(x - y).mean())) for x, y in pairs],
-        'ssim': [float(structural_similarity(x, y, channel_axis=2, data_range=1)) for x, y in pairs],
+        'ssim': [
+            float(structural_similarity(x, y, channel_axis=2, data_range=1)) for x, y in pairs
+        ],
         'sharpness_ratio': [sharpness([y]) / sharpness([x]) for x, y in pairs],
     }
 
@@ -206,4 +235,5 @@ def export(root, source):
         'ladder': ladder(root, runs['ladder'], pictures),
         'blind': blind(root, runs['blind'], pictures),
     }
+    front(source, pictures, data['blind'])
     (static / 'data.js').write_text(f'window.explorerData = {json.dumps(data)};\n')

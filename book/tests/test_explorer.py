@@ -75,7 +75,9 @@ def test_slider_redraws_the_digit_and_moves_the_ring(page, number):
 def test_ring_is_dragged(page):
     before, latents = digit(page), page.js(LATENTS)
     ring = find(page, 'map')
-    ActionChains(page.driver).move_to_element(ring).click_and_hold().move_by_offset(70, -50).perform()
+    ActionChains(page.driver).move_to_element(ring).click_and_hold().move_by_offset(
+        70, -50
+    ).perform()
     on_the_way = digit(page)
     ActionChains(page.driver).move_by_offset(-120, 20).release().perform()
     assert page.js(LATENTS) != latents
@@ -137,7 +139,9 @@ def test_ladder_shows_the_numbers_of_its_runs(page):
     cells = page.driver.find_elements(By.CSS_SELECTOR, '#ladder-numbers tbody tr')
     assert len(cells) == len(rungs)
     for rung, row in zip(rungs, cells, strict=True):
-        metrics = json.loads((ROOT / 'results' / rung['run'] / 'summary.json').read_text())['metrics']
+        metrics = json.loads((ROOT / 'results' / rung['run'] / 'summary.json').read_text())[
+            'metrics'
+        ]
         assert f'{metrics["psnr"]["mean"]:.2f}' in row.get_property('textContent')
 
 

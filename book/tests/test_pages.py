@@ -31,7 +31,15 @@ def anchors():
 
 
 def test_there_are_all_kinds_of_pages():
-    starts = 'index.html', 'explorer/', 'notebooks/', 'results/README', 'results/run-', 'pages/', 'api/'
+    starts = (
+        'index.html',
+        'explorer/',
+        'notebooks/',
+        'results/README',
+        'results/run-',
+        'pages/',
+        'api/',
+    )
     for start in starts:
         assert any(page.startswith(start) for page in PAGES), start
 
