@@ -3,9 +3,9 @@
 import json
 import sys
 
-import d2lvae  # noqa: F401, sets MXNet up
 from mxnet import np
 
+import d2lvae  # noqa: F401, sets MXNet up
 from d2lvae.frozen.decoder import load_mnist_decoder
 
 vae, means = load_mnist_decoder()

@@ -6,10 +6,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import BOOK, HTML, ROOT
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+from conftest import BOOK, HTML, ROOT
 
 PYTHON = os.environ.get('COURSE_PYTHON', ROOT / '.venv/bin/python')
 CANVAS = """

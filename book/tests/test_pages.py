@@ -4,6 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+
 from conftest import HTML, LOCAL, SIZES
 
 PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob('*.html'))
