@@ -9,7 +9,7 @@ BOOK_READY := .venv-book/$(STAMP)
 COURSE_PYTHON ?= .venv/bin/python
 IS_PYTHON_311 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 FIND_PYTHON = for python in python3.11 python3; do \
-	    $$python -c '$(IS_PYTHON_311)' 2>/dev/null && break; python=; done
+	$$python -c '$(IS_PYTHON_311)' 2>/dev/null && break; python=; done
 # The chapters' networks are small: with one thread they train 1.6 times as fast as with two.
 ONE_THREAD := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 # As conftest.py has it: outputs that are committed must be those that the tests find again.
@@ -75,7 +75,8 @@ data: $(READY)
 $(READY): requirements.txt pyproject.toml
 	@[ "$$(uname -sm)" = 'Linux x86_64' ] || { echo 'MXNet 1.9.1 and the other pinned packages' \
 	    'are for Linux on x86_64: use such a machine, or a container on one.' >&2; exit 1; }
-	@$(FIND_PYTHON); [ "$$python" ] || { echo 'Python 3.11 was not found, and MXNet 1.9.1 with NumPy 1.23.5 works' \
+	@$(FIND_PYTHON); \
+	[ "$$python" ] || { echo 'Python 3.11 was not found, and MXNet 1.9.1 with NumPy 1.23.5 works' \
 	    'with no other: install it so that python3.11 is on the PATH, and repeat.' >&2; exit 1; }; \
 	[ -e $@ ] || $$python -m venv --clear .venv || { echo 'The virtual environment .venv was not' \
 	    'made: install what the lines above ask for (on Debian and Ubuntu python3.11-venv), and' \
@@ -102,12 +103,13 @@ $(TORCH_READY): benchmarks/requirements.txt | $(READY)
 	@touch $@
 
 $(BOOK_READY): book/requirements.txt
-	@$(FIND_PYTHON); [ "$$python" ] || { echo 'Python 3.11 was not found, for which the book'\''s' \
-	    'packages are pinned: install it so that python3.11 is on the PATH, and repeat.' >&2; exit 1; }; \
+	@$(FIND_PYTHON); \
+	[ "$$python" ] || { echo 'Python 3.11 was not found, for which the packages of the book' \
+	    'are pinned: install it so that python3.11 is on the PATH, and repeat.' >&2; exit 1; }; \
 	[ -e $@ ] || $$python -m venv --clear .venv-book || { echo 'The virtual environment .venv-book' \
 	    'was not made: install what the lines above ask for (on Debian and Ubuntu' \
 	    'python3.11-venv), and repeat.' >&2; exit 1; }
-	@echo 'Setting up .venv-book, once: a minute, and 500 MB of disk.'
+	@echo 'Setting up .venv-book, once: a minute, and 650 MB of disk.'
 	@rm -f $@
 	@.venv-book/bin/pip install -qq --disable-pip-version-check -r book/requirements.txt || { \
 	    echo 'The packages were not installed: mend what the lines above name (the network, a full' \

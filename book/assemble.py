@@ -1,6 +1,6 @@
-"""Gather the book's source in book/_source/: what is written elsewhere, beside what is written here.
+"""Gather the book's source in book/_source/: chapters and results beside what is written here.
 
-Chapters and results keep their places relative to each other, so that their links still lead there.
+They keep their places relative to each other, so that their links still lead there.
 """
 
 import re
@@ -31,7 +31,7 @@ def copy(relative, target=None):
 
 
 def notebooks(*patterns):
-    """Copy notebooks; their paths without the suffix, sorted, as the table of contents wants them."""
+    """Copy notebooks; their sorted paths without the suffix, as the contents want them."""
     found = sorted(path.relative_to(ROOT) for glob in patterns for path in ROOT.glob(glob))
     for path in found:
         copy(path)

@@ -36,8 +36,9 @@ METRICS = (
 FRONT_TEXT = """\
 ![Rows of faces: originals, blurred copies, and copies with lines](explorer/front.webp)
 
-Held-out faces, the copies of a plain VAE ({plain[psnr]:.2f} dB, {plain[sharpness_ratio]:.0%} of the real
-sharpness), and those of the same VAE with a discriminator in its loss ({disc[psnr]:.2f} dB, {disc[sharpness_ratio]:.0%}).
+Held-out faces, the copies of a plain VAE ({plain[psnr]:.2f} dB, {plain[sharpness_ratio]:.0%} of
+the real sharpness), and those of the same VAE with a discriminator in its loss
+({disc[psnr]:.2f} dB, {disc[sharpness_ratio]:.0%}).
 """
 
 
@@ -106,7 +107,7 @@ def summary(root, run):
 
 
 def check_alike(root, first, others):
-    """Runs that a page sets side by side differ in the discriminator's weight alone, or it says so."""
+    """Refuse runs that differ in more than the discriminator and its weight."""
     reference = parameters(root, first)
     for run in others:
         found = parameters(root, run)
@@ -116,11 +117,9 @@ def check_alike(root, first, others):
 
 
 def numbers(metrics, prefix=''):
-    """The means of `METRICS` that a run has; `prefix` 'control_' gives those of its noise control."""
-    names = {
-        name: name.removesuffix('_reconstructions') if prefix else name for name, *_ in METRICS
-    }
-    found = {name: metrics.get(prefix + key) for name, key in names.items()}
+    """The means of a run's `METRICS`; those of its noise control with the prefix 'control_'."""
+    suffix = '_reconstructions' if prefix else ''
+    found = {name: metrics.get(prefix + name.removesuffix(suffix)) for name, *_ in METRICS}
     return {name: metric['mean'] for name, metric in found.items() if metric}
 
 

@@ -12,7 +12,7 @@ PAGES = [page for page in PAGES if not page.startswith('_')]
 MOST_BYTES = 3e6
 UNSET = """
 return [...document.querySelectorAll('.math')]
-  .filter((formula) => !formula.querySelector('mjx-container') || formula.querySelector('mjx-merror'))
+  .filter((f) => !f.querySelector('mjx-container') || f.querySelector('mjx-merror'))
   .map((formula) => formula.textContent);
 """
 BROKEN_PICTURES = """
