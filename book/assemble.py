@@ -42,14 +42,6 @@ def slug(title):
     return 'run-' + re.sub(r'[^\w.+-]+', '-', title)
 
 
-def picture(folder, name):
-    """A picture of results/ as lossless WebP, two thirds of the PNG; the name of the copy."""
-    target = SOURCE / folder / Path(name).with_suffix('.webp')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(ROOT / folder / name).convert('RGB').save(target, lossless=True)
-    return target.relative_to(SOURCE / folder).as_posix()
-
-
 def results_page(text, folder, runs=()):
     """Markdown of results/ with links that a book has: to pages of runs, and to pictures."""
 
@@ -58,7 +50,8 @@ def results_page(text, folder, runs=()):
         if target.rstrip('/') in runs:
             return f'[{label}]({slug(target.rstrip("/"))}.md)'
         if target.endswith('.png') and (ROOT / folder / target).is_file():
-            return f'{sign}[{label}]({picture(folder, target)})'
+            copy(f'{folder}/{target}')
+            return match[0]
         outside = '://' in target or target.startswith('mailto:')
         page = target.endswith(('.md', '.ipynb')) and (SOURCE / folder / target).is_file()
         return match[0] if outside or page else label
@@ -106,12 +99,13 @@ def strips(runs):
 
 
 def mathjax():
-    """MathJax's one script, its fonts, and what its menu may load, out of the installed package."""
+    """The parts of MathJax that _config.yml names, out of the installed package."""
     es5 = Path(metadata.distribution('django-static-mathjax').locate_file(MATHJAX))
     target = SOURCE / '_extra/mathjax'
-    for part in ('output/chtml/fonts', 'input/tex/extensions', 'a11y', 'sre', 'ui'):
+    for part in ('a11y', 'input/tex', 'output/chtml'):
         shutil.copytree(es5 / part, target / part)
-    shutil.copyfile(es5 / 'tex-chtml.js', target / 'tex-chtml.js')
+    for name in ('startup', 'core', 'loader', 'input/tex', 'output/chtml'):
+        shutil.copyfile(es5 / f'{name}.js', target / f'{name}.js')
 
 
 def contents(chapters, solutions, results):

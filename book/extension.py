@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from PIL import Image
+
 # In this order at each place, so that a formula in backticks stays code.
 MARKUP = re.compile(
     r'(?P<code>(?<![`:])`[^`\n]+`(?!`))'
@@ -47,16 +49,29 @@ def without_thebe(app, page, template, context, doctree):
     ]
 
 
-def without_icon_script(app, error):
-    """Empty a script of 1.5 MB for icons of one's own: the theme's come from its fonts already."""
-    script = Path(app.outdir, '_static/scripts/fontawesome.js')
-    if not error:
-        script.write_text('')
+def with_webp(app, page, template, context, doctree):
+    """Show the pictures that `lighter` makes."""
+    if 'body' in context:
+        context['body'] = re.sub(r'(_images/[^"/]+)\.png', r'\1.webp', context['body'])
+
+
+def lighter(app, error):
+    """Turn pictures into lossless WebP, 40 % smaller, and empty a script of 1.5 MB.
+
+    The script is for icons of one's own: the theme's come from its fonts already.
+    """
+    if error:
+        return
+    for png in Path(app.outdir, '_images').glob('*.png'):
+        Image.open(png).convert('RGB').save(png.with_suffix('.webp'), lossless=True, method=6)
+        png.unlink()
+    Path(app.outdir, '_static/scripts/fontawesome.js').write_text('')
 
 
 def setup(app):
     # Before Napoleon (500), which turns NumPy's sections into fields.
     app.connect('autodoc-process-docstring', process, priority=400)
     app.connect('html-page-context', without_thebe, priority=900)
-    app.connect('build-finished', without_icon_script)
+    app.connect('html-page-context', with_webp)
+    app.connect('build-finished', lighter)
     return {'parallel_read_safe': True}

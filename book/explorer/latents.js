@@ -103,13 +103,18 @@
     const scale = map.width / box.width;
     moveRing(toPlace((event.clientX - box.left) * scale), -toPlace((event.clientY - box.top) * scale));
   }
+  let held = false;
   map.addEventListener('pointerdown', (event) => {
-    map.setPointerCapture(event.pointerId);
+    held = true;
+    map.setPointerCapture(event.pointerId); // moves outside of the map still come to it
     followPointer(event);
   });
   map.addEventListener('pointermove', (event) => {
-    if (map.hasPointerCapture(event.pointerId)) followPointer(event);
+    if (held) followPointer(event);
   });
+  for (const end of ['pointerup', 'pointercancel']) {
+    map.addEventListener(end, () => { held = false; });
+  }
   map.addEventListener('keydown', (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!way) return;

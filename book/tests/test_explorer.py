@@ -26,6 +26,7 @@ def page(request, site, browser):
     browser.visit(f'{site}/explorer/index.html')
     yield browser
     assert browser.errors() == []
+    assert browser.js('return document.documentElement.scrollWidth') <= request.param[0]
 
 
 def find(page, name):
