@@ -16,10 +16,9 @@ BOOK = Path(__file__).resolve().parent
 ROOT, SOURCE = BOOK.parent, BOOK / '_source'
 
 SOLUTIONS = 'solutions/*.ipynb', 'notebooks/solutions/*.ipynb'
-# Pages of results/ beside the gallery; those that are not there yet are left out.
-RESULTS_PAGES = ('claims',)
-NO_WRAP = '\n<style>td, th { white-space: nowrap }</style>\n'  # tables of numbers scroll instead
-LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)#\s]+)\)')
+RESULTS_PAGES = 'README', 'claims'  # what isn't there yet is left out
+LINK = re.compile(r'\[([^\]]*)\]\(([^)#\s]+)\)')
+PICTURE = re.compile(r'<img src="([^"]+\.png)"')
 CORE = 'api/d2lvae/index'  # AutoAPI's page, with those of the modules below it
 MATHJAX = 'mathjax/static/mathjax/es5'
 
@@ -38,64 +37,49 @@ def notebooks(*patterns):
     return [str(path.with_suffix('')) for path in found]
 
 
-def slug(title):
-    return 'run-' + re.sub(r'[^\w.+-]+', '-', title)
+def results_page(name, text):
+    """Write a page of results/ with the pictures and links that a book has; its path."""
+
+    def picture(match):
+        small = Path(match[1]).with_suffix('.webp')
+        target = SOURCE / '_extra/results' / small
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A fifth of the PNG, and loaded when it comes into sight: a page has dozens.
+        Image.open(ROOT / 'results' / match[1]).convert('RGB').save(target, quality=90)
+        return f'<img loading="lazy" src="{small}"'
+
+    def link(match):
+        label, target = match.groups()
+        path = ROOT / 'results' / target
+        if path.is_dir():
+            return f'{label} `results/{target}`'
+        known = '://' in target or path.suffix in ('.ipynb', '.md')
+        return match[0] if known else label
+
+    text = LINK.sub(link, PICTURE.sub(picture, text))
+    (SOURCE / f'results/{name}.md').write_text(text)
+    return f'results/{name}'
 
 
-def results_page(text, folder, runs=()):
-    """Markdown of results/ with links that a book has: to pages of runs, and to pictures."""
-
-    def linked(match):
-        sign, label, target = match.groups()
-        if target.rstrip('/') in runs:
-            return f'[{label}]({slug(target.rstrip("/"))}.md)'
-        if target.endswith('.png') and (ROOT / folder / target).is_file():
-            copy(f'{folder}/{target}')
-            return match[0]
-        outside = '://' in target or target.startswith('mailto:')
-        page = target.endswith(('.md', '.ipynb')) and (SOURCE / folder / target).is_file()
-        return match[0] if outside or page else label
-
-    return LINK.sub(linked, text)
-
-
-def gallery():
-    """results/README.md as one page of tables and a page for each run; the pages of the contents.
-
-    One page alone would hold all pictures, tens of megabytes.
-    """
-    front, *sections = re.split(r'^## ', (ROOT / 'results/README.md').read_text(), flags=re.M)
-    pages = {title.strip(): body for title, _, body in (s.partition('\n') for s in sections)}
-    front = results_page(f'{front}{NO_WRAP}', 'results', pages) + strips(pages)
-    (SOURCE / 'results/README.md').write_text(front)
-    for title, body in pages.items():
-        text = f'---\norphan: true\n---\n# {title}\n\n[All results](README.md)\n{body}'
-        (SOURCE / 'results' / f'{slug(title)}.md').write_text(results_page(text, 'results', pages))
+def results():
+    """The pages of results/, each with those of its sections, as entries of the contents."""
+    entries = []
     for name in RESULTS_PAGES:
-        if (path := ROOT / f'results/{name}.md').is_file():
-            (SOURCE / f'results/{name}.md').write_text(
-                results_page(path.read_text(), 'results', pages)
-            )
-    found = [
-        name for name in ('README', *RESULTS_PAGES) if (SOURCE / f'results/{name}.md').exists()
-    ]
-    return [f'results/{name}' for name in found]
-
-
-def strips(runs):
-    """The reconstructions of every run, small enough for one page: WebP with a little loss."""
-    lines = ['\n\n## Reconstructions\n\nHeld-out pictures above what each run makes of them.\n']
-    for run in runs:
-        path = ROOT / 'results' / run / 'reconstructions.png'
+        path = ROOT / f'results/{name}.md'
         if path.is_file():
-            strip = SOURCE / 'results' / run / 'strip.webp'
-            strip.parent.mkdir(parents=True, exist_ok=True)
-            Image.open(path).convert('RGB').save(strip, quality=80, method=6)
-            lines.append(
-                f'[`{run}`]({slug(run)}.md)\n\n'
-                f'![held-out pictures above their reconstructions]({run}/strip.webp)\n'
-            )
-    return '\n'.join(lines)
+            front, *sections = re.split(r'^## ', path.read_text(), flags=re.M)
+            pages = [results_page(*section_page(section)) for section in sections]
+            entry = {'file': results_page(name, front), 'sections': [{'file': p} for p in pages]}
+            entries.append(entry if pages else {'file': entry['file']})
+    return entries
+
+
+def section_page(section):
+    """Name and text of a section's own page; a link in its heading becomes the first line."""
+    heading, _, body = section.partition('\n')
+    title = LINK.sub(r'\1', heading)
+    name = re.sub(r'\W+', '-', title.lower()).strip('-')
+    return name, f'# {title}\n\n{heading if title != heading else ""}\n{body}'
 
 
 def mathjax():
@@ -108,13 +92,13 @@ def mathjax():
         shutil.copyfile(es5 / f'{name}.js', target / f'{name}.js')
 
 
-def contents(chapters, solutions, results):
+def contents(chapters, solutions, results_pages):
     """The table of contents (_toc.yml)."""
     parts = [
         ('Play', ['explorer/index']),
         ('Chapters', chapters),
         ('Solutions', solutions),
-        ('Results', results),
+        ('Results', results_pages),
         ('Reference', ['pages/glossary', 'pages/bibliography', CORE]),
     ]
     return {
@@ -124,7 +108,7 @@ def contents(chapters, solutions, results):
             {
                 'caption': caption,
                 'numbered': int(pages is chapters),  # to this depth; text speaks of their numbers
-                'chapters': [{'file': page} for page in pages],
+                'chapters': [p if isinstance(p, dict) else {'file': p} for p in pages],
             }
             for caption, pages in parts
             if pages
@@ -142,7 +126,7 @@ def assemble():
         copy(f'book/{name}', name)
     chapters, solutions = notebooks('notebooks/*.ipynb'), notebooks(*SOLUTIONS)
     (SOURCE / 'results').mkdir()
-    toc = contents(chapters, solutions, gallery())
+    toc = contents(chapters, solutions, results())
     (SOURCE / '_toc.yml').write_text(yaml.safe_dump(toc, sort_keys=False))
     copy('book/pages.css', '_static/pages.css')
     mathjax()
