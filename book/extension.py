@@ -16,11 +16,7 @@ MARKUP = re.compile(
 
 
 def in_roles(text):
-    """Markdown's code and formulas of a docstring in reStructuredText.
-
-    >>> in_roles('`a*b` costs $|a|$, |b| or *args')
-    '``a*b`` costs :math:`|a|`, \\\\|b\\\\| or \\\\*args'
-    """
+    """Markdown's code and formulas of a docstring in reStructuredText."""
     return MARKUP.sub(role, text)
 
 
