@@ -129,6 +129,7 @@ def assemble():
     toc = contents(chapters, solutions, results())
     (SOURCE / '_toc.yml').write_text(yaml.safe_dump(toc, sort_keys=False))
     copy('book/pages.css', '_static/pages.css')
+    copy('book/templates/layout.html', '_templates/layout.html')
     mathjax()
     export.export(ROOT, SOURCE)
 

@@ -46,9 +46,10 @@ def without_thebe(app, page, template, context, doctree):
 
 
 def with_webp(app, page, template, context, doctree):
-    """Show the pictures that `lighter` makes."""
+    """Show the pictures that `lighter` makes, when they come into sight."""
     if 'body' in context:
-        context['body'] = re.sub(r'(_images/[^"/]+)\.png', r'\1.webp', context['body'])
+        body = re.sub(r'(_images/[^"/]+)\.png', r'\1.webp', context['body'])
+        context['body'] = re.sub(r'<img (?!loading)', '<img loading="lazy" ', body)
 
 
 def lighter(app, error):

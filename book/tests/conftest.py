@@ -26,7 +26,7 @@ Promise.resolve(window.MathJax?.startup?.promise)
   .then(() => document.fonts.ready)
   .then(() => requestAnimationFrame(() => requestAnimationFrame(() => done(true))));
 """
-SIZES = {}  # page: bytes that its first visit loads
+SIZES = {}  # page: bytes that it loads, with all pictures
 
 
 def pytest_configure(config):

@@ -40,12 +40,11 @@ def test_there_are_all_kinds_of_pages():
 def test_page_loads_alone_and_whole(page, site, browser):
     browser.screen(1280, 900)
     browser.visit(f'{site}/{page}')
-    asked, SIZES[page] = browser.traffic()
-    assert [url for url in asked if not url.startswith(LOCAL)] == []
-    assert browser.errors() == []
-    assert browser.js(UNSET) == []
     browser.js("document.querySelectorAll('img').forEach((i) => { i.loading = 'eager' })")
     browser.wait('return [...document.images].every((image) => image.complete)')
+    asked, SIZES[page] = browser.traffic()
+    assert [url for url in asked if not url.startswith(LOCAL)] == []
+    assert browser.js(UNSET) == []
     assert browser.js(BROKEN_PICTURES) == []
     assert browser.errors() == []
     assert 10_000 < SIZES[page] < MOST_BYTES
