@@ -1,11 +1,16 @@
 # Every target sets up what it needs: .venv from requirements.txt, MNIST and avatars in data/, and
-# `bench` and `port-test` .venv-torch, because PyTorch in one process with MXNet hangs.
+# `bench` and `port-test` .venv-torch, because PyTorch in one process with MXNet hangs. `book` has
+# .venv-book alone.
 
 # Scripts in a virtual environment hold its path, so a moved or copied one is made anew.
 STAMP := .ready-$(shell pwd | cksum | cut -d' ' -f1)
 READY := .venv/$(STAMP)
 TORCH_READY := .venv-torch/$(STAMP)
+BOOK_READY := .venv-book/$(STAMP)
+COURSE_PYTHON ?= .venv/bin/python
 IS_PYTHON_311 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
+FIND_PYTHON = for python in python3.11 python3; do \
+	$$python -c '$(IS_PYTHON_311)' 2>/dev/null && break; python=; done
 # The chapters' networks are small: with one thread they train 1.6 times as fast as with two.
 ONE_THREAD := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 # As conftest.py has it: outputs that are committed must be those that the tests find again.
@@ -19,7 +24,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 KEPT := {'kernelspec', ('language_info', 'name')}
 CHAPTERS := notebooks/*.ipynb tests/chapter_template.ipynb
 
-.PHONY: help run test lab chapters bench port-test lint clean data needs
+.PHONY: help run test lab chapters bench port-test book book-test lint clean data needs
 .NOTPARALLEL:  # two trainings at once would only fight for the cores
 
 help:
@@ -29,8 +34,10 @@ help:
 	@echo 'make chapters  execute the chapters in place, ready to be committed'
 	@echo 'make bench     time the training against PyTorch, with nothing else running: 20 minutes'
 	@echo 'make port-test  set PyTorch up and test the port, which runs the study at its own size'
+	@echo 'make book      the course as web pages, with an explorer: book/_build/html/index.html'
+	@echo 'make book-test every page and the explorer in a headless Chromium: 5 minutes'
 	@echo 'make lint      check the code and the chapters with ruff'
-	@echo 'make clean     delete both .venv, caches and runs/course/; data and other runs stay'
+	@echo 'make clean     delete each .venv, caches, pages and runs/course/; data and other runs stay'
 
 run: data
 	@.venv/bin/python -m d2lvae course
@@ -54,12 +61,21 @@ bench: needs $(TORCH_READY)
 port-test: data $(TORCH_READY)
 	@.venv-torch/bin/python -m pytest port
 
+book: $(BOOK_READY)
+	@.venv-book/bin/python book/assemble.py
+	@.venv-book/bin/jupyter-book build book/_source --path-output book --quiet
+
+# The explorer's decoder is compared with that of the package, which needs MXNet's environment.
+book-test: $(READY) book
+	@COURSE_PYTHON=$(COURSE_PYTHON) .venv-book/bin/pytest -c book/tests/pytest.ini book/tests
+
 lint: $(READY)
-	@.venv/bin/ruff check d2lvae tests notebooks benchmarks port conftest.py
-	@.venv/bin/ruff format --check d2lvae tests notebooks benchmarks port conftest.py
+	@.venv/bin/ruff check d2lvae tests notebooks benchmarks port book conftest.py
+	@.venv/bin/ruff format --check d2lvae tests notebooks benchmarks port book conftest.py
 
 clean:
-	@rm -rf .venv .venv-torch d2lvae.egg-info .pytest_cache .ruff_cache runs/course
+	@rm -rf .venv .venv-torch .venv-book d2lvae.egg-info .pytest_cache .ruff_cache runs/course
+	@rm -rf book/_source book/_build
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
@@ -73,10 +89,7 @@ data: $(READY)
 $(READY): requirements.txt pyproject.toml
 	@[ "$$(uname -sm)" = 'Linux x86_64' ] || { echo 'MXNet 1.9.1 and the other pinned packages' \
 	    'are for Linux on x86_64: use such a machine, or a container on one.' >&2; exit 1; }
-	@for python in python3.11 python3; do \
-	    $$python -c '$(IS_PYTHON_311)' 2>/dev/null && break; \
-	    python=; \
-	done; \
+	@$(FIND_PYTHON); \
 	[ "$$python" ] || { echo 'Python 3.11 was not found, and MXNet 1.9.1 with NumPy 1.23.5 works' \
 	    'with no other: install it so that python3.11 is on the PATH, and repeat.' >&2; exit 1; }; \
 	[ -e $@ ] || $$python -m venv --clear .venv || { echo 'The virtual environment .venv was not' \
@@ -105,4 +118,18 @@ $(TORCH_READY): port/requirements.txt | $(READY)
 	@.venv-torch/bin/pip install -qq --disable-pip-version-check -r port/requirements.txt || { \
 	    echo 'PyTorch was not installed: mend what the lines above name (the network, a full disk),' \
 	    'and repeat.' >&2; exit 1; }
+	@touch $@
+
+$(BOOK_READY): book/requirements.txt
+	@$(FIND_PYTHON); \
+	[ "$$python" ] || { echo 'Python 3.11 was not found, for which the packages of the book' \
+	    'are pinned: install it so that python3.11 is on the PATH, and repeat.' >&2; exit 1; }; \
+	[ -e $@ ] || $$python -m venv --clear .venv-book || { echo 'The virtual environment .venv-book' \
+	    'was not made: install what the lines above ask for (on Debian and Ubuntu' \
+	    'python3.11-venv), and repeat.' >&2; exit 1; }
+	@echo 'Setting up .venv-book, once: a minute, and 650 MB of disk.'
+	@rm -f $@
+	@.venv-book/bin/pip install -qq --disable-pip-version-check -r book/requirements.txt || { \
+	    echo 'The packages were not installed: mend what the lines above name (the network, a full' \
+	    'disk), and repeat.' >&2; exit 1; }
 	@touch $@
