@@ -21,6 +21,7 @@ from d2lvae.base.drawing import (
     LABEL,
     LINES,
     OURS,
+    PIXELS,
     axes_of,
     deliver,
     direction,
@@ -41,13 +42,14 @@ from d2lvae.base.drawing import (
 # Pictures
 
 
-def pictures(rows, labels=None, path=None, alt=None):
+def pictures(rows, labels=None, path=None, alt=None, largest=PIXELS[1]):
     """Rows of pictures, each (N, C, H, W) in [0, 1], with a label to the left of each row.
 
-    Every pixel becomes a square of a whole number of pixels, so that nothing is smoothed.
+    Every pixel becomes a square of a whole number of pixels, so that nothing is smoothed; a
+    picture's side is at most `largest` pixels.
     """
     labels, columns = labels or [''] * len(rows), max(map(len, rows))
-    sides = onp.array(rows[0].shape[:1:-1]) * pixel_size(rows[0].shape[3], columns)
+    sides = onp.array(rows[0].shape[:1:-1]) * pixel_size(rows[0].shape[3], columns, largest)
     font = ImageFont.truetype(font_manager.findfont('DejaVu Sans'), LABEL)
     draw = ImageDraw.Draw(PIL.Image.new('RGB', (1, 1)))
     margin = max(onp.ceil(draw.multiline_textbbox((0, 0), t, font)[2]) for t in labels) + 3 * GAP
@@ -217,12 +219,14 @@ def trade_off(panels, control=None, recipes=None, front=False, path=None, alt=No
 
 
 @OURS
-def against(xlabel, panels, log=False, recipes=None, front=False, path=None, alt=None):
+def against(
+    xlabel, panels, log=False, recipes=None, front=False, named=None, path=None, alt=None
+):
     """Panels side by side: what changes with one number.
 
     `panels` maps a title to points, label to (x, y), each a number or a metric as in `point`; `log`
     makes the x-axis logarithmic. `recipes` and `front` as in `draw_points`, where ↓ in a title or
-    in `xlabel` says that less is better.
+    in `xlabel` says that less is better. `named` are the labels that are written, all without it.
     """
     figure, axes = axes_of(panels, size=(3.8, 3.4))
     for axis, (title, points) in zip(axes, panels.items()):
@@ -231,7 +235,11 @@ def against(xlabel, panels, log=False, recipes=None, front=False, path=None, alt
             axis.set_xscale('log')
         axis.set(title=title, xlabel=xlabel)
         axis.margins(x=0.4, y=0.15)  # for the labels to the right of the points
-    name_points(figure, axes, panels)
+    chosen = {
+        title: {label: at for label, at in points.items() if named is None or label in named}
+        for title, points in panels.items()
+    }
+    name_points(figure, axes, chosen)
     finish(figure, alt or f'{"; ".join(panels)} against {xlabel}: {listed(panels)}.', path)
 
 

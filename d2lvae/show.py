@@ -263,12 +263,15 @@ def ladder(folders, columns=(0, 1, 2), alt=None):
     """
     rows = {}
     for name, run in stored(folders).items():
-        kept, m = parameters(folders[name]), means(run)
-        with PIL.Image.open(paths.RESULTS / folders[name] / 'reconstructions.png') as image:
-            tiles = plots.tiles(image, kept.get('image_size', 28))
-        real, reconstructed = tiles[:, list(columns)]
+        m, (real, reconstructed) = means(run), reconstructions(folders[name])[:, list(columns)]
         rows[name] = reconstructed, m['psnr'], m['sharpness_ratio']
     plots.ladder({'real': (real, None, 1)} | rows, alt=alt)
+
+
+def reconstructions(folder):
+    """The stored pictures (2, 10, 3, H, W) of a finished reference run: real, reconstructed."""
+    with PIL.Image.open(paths.RESULTS / folder / 'reconstructions.png') as image:
+        return plots.tiles(image, parameters(folder).get('image_size', 28))
 
 
 def noise_curve(X, X_plain, top, measures, num=8):

@@ -83,6 +83,14 @@ def test_a_panel_for_each_title_against_one_number(drawn):
     assert {axis.get_xlabel() for axis in drawn[0].axes} == {'push'}
 
 
+def test_only_the_named_points_have_labels_and_all_are_drawn(drawn):
+    points = {'a': (0.1, 5.0), 'b': (1.0, 6.0), 'c': (9.0, 7.0)}
+    plots.against('push', {'PSNR': points}, recipes={'all': [*points]}, named=['b'])
+    axis = drawn[0].axes[0]
+    assert [text.get_text() for text in axis.texts] == ['b']
+    assert (0.1, 5.0) in {tuple(xy) for line in axis.lines for xy in line.get_xydata()}
+
+
 def random_pictures(*shape):
     return onp.random.default_rng(0).integers(0, 256, shape).astype('float32') / 255
 
@@ -97,6 +105,13 @@ def test_every_pixel_is_a_square_of_whole_pixels(tmp_path, side, columns, tile):
         assert image.size == (columns * (tile + 6) - 6, tile)
         first = onp.asarray(image)[:, :tile, 0]
     assert (first == onp.kron(onp.rint(255 * X[0, 0]), onp.ones((tile // side,) * 2))).all()
+
+
+def test_few_pictures_can_be_larger_and_stay_within_the_row(tmp_path):
+    X = random_pictures(4, 3, 32, 32)
+    plots.pictures([X], path=tmp_path / 'row.png', largest=256)
+    with Image.open(tmp_path / 'row.png') as image:
+        assert image.size == (4 * (7 * 32 + 6) - 6, 7 * 32)
 
 
 @pytest.mark.parametrize('channels', [1, 3])

@@ -156,6 +156,11 @@ def weighed(stored, monkeypatch):
     return folders
 
 
+def test_stored_pictures_are_those_of_the_run(weighed):
+    real, reconstructed = show.reconstructions(weighed['5'])
+    assert real.shape == (10, 3, 32, 32) and (reconstructed == 1).all()
+
+
 def test_a_dose_is_the_disc_weight_and_rises(weighed):
     panels = show.dose({'fixed': weighed.values()}, ['psnr'])
     [(title, recipes)] = panels.items()

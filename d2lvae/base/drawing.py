@@ -61,9 +61,9 @@ def axes_of(panels, columns=3, size=(3.6, 3), **options):
     return figure, axes.flat[: len(panels)]
 
 
-def pixel_size(side, columns):
+def pixel_size(side, columns, largest=PIXELS[1]):
     """The side of the square that stands for one pixel of pictures, `columns` of them in a row."""
-    least, largest, row = PIXELS
+    least, _, row = PIXELS
     return max(-(-least // side), min(largest, row // columns) // side)
 
 

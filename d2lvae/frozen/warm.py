@@ -20,6 +20,17 @@ WARM_STARTS = {  # the arguments of load_data, of make_vae, and the training's p
         {'name': 'DenseVAE', 'shape': (1, 28, 28), 'hidden_layers': 3, 'hidden_nodes': 300},
         {'num_epochs': 12, 'lr_schedule': 'cosine', 'binarise_input': True, 'augment': 0.3},
     ),
+    'avatars': (
+        {'dataset': 'avatars', 'image_size': 32, 'num_train': 6400, 'num_held_out': 1600},
+        {'name': 'ConvVAE', 'shape': (3, 32, 32), 'latents': 64, 'base_channels': 32},
+        {
+            'num_epochs': 20,
+            'batch_size': 32,
+            'lr_schedule': 'cosine',
+            'kl_weight': 0.2,
+            'flip': True,
+        },
+    ),
 }
 
 
