@@ -1,0 +1,63 @@
+"""Warm starts: plain VAEs, trained once and kept, so that a live minute is spent on what is new.
+
+`python -m d2lvae.frozen.warm NAME` trains one of them again, and says how good it is.
+"""
+
+import argparse
+from pathlib import Path
+
+from d2lvae import metrics
+from d2lvae.base import files
+from d2lvae.data import load_data, to_float
+from d2lvae.layers import initialize
+from d2lvae.schedules import TrainingParameters
+from d2lvae.training import Trainer
+from d2lvae.vae import make_vae
+
+WARM_STARTS = {  # the arguments of load_data, of make_vae, and the training's parameters
+    'digits': (
+        {'dataset': 'mnist'},
+        {'name': 'DenseVAE', 'shape': (1, 28, 28), 'hidden_layers': 3, 'hidden_nodes': 300},
+        {'num_epochs': 12, 'lr_schedule': 'cosine', 'binarise_input': True, 'augment': 0.3},
+    ),
+}
+
+
+def file_of(name):
+    """Where a warm start is kept."""
+    return Path(__file__).with_name(f'warm_{name}.safetensors')
+
+
+def load_warm(name):
+    """A new VAE of `WARM_STARTS` with the kept weights, ready to be trained on."""
+    vae = fresh(name)
+    files.load_weights(vae, file_of(name))
+    return vae
+
+
+def train_warm(name, seed=0):
+    """Train a warm start, and keep it as float16; its data."""
+    data_arguments, _, training = WARM_STARTS[name]
+    data, vae = load_data(**data_arguments), fresh(name)
+    Trainer(TrainingParameters(**training), seed).fit(vae, data)
+    files.save_weights(vae, file_of(name), dtype='float16')
+    return data
+
+
+def fresh(name):
+    return initialize(make_vae(**WARM_STARTS[name][1]), seed=0)
+
+
+def main(arguments=None):
+    """Train a warm start and say how good what was kept is."""
+    parser = argparse.ArgumentParser(prog='python -m d2lvae.frozen.warm', description=main.__doc__)
+    parser.add_argument('name', choices=WARM_STARTS)
+    name = parser.parse_args(arguments).name
+    X = to_float(train_warm(name).held_out_images)
+    X_hat = metrics.reconstruct(load_warm(name), X)
+    print(f'held out: {metrics.psnr(X, X_hat):.2f} dB,', end=' ')
+    print(f'sharpness {metrics.sharpness_ratio(X, X_hat):.2f}')
+
+
+if __name__ == '__main__':
+    main()
