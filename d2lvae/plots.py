@@ -155,14 +155,16 @@ def curves(statistics, path=None, alt=None):
 def lines(xlabel, ylabel, series, x=None, bold=(), log=False, level=None, path=None, alt=None):
     """Lines that are named at their right end.
 
-    `series` maps a name to its lines, all of one colour, each a sequence over `x`, or over 1, 2,
-    ... without it. Those named in `bold` are thick, and `level` is (name, value) of a dotted line.
+    `series` maps a name to its lines, all of one colour, each a sequence over `x`, which may give
+    each name its own, or over 1, 2, ... without it. Those named in `bold` are thick, and `level`
+    is (name, value) of a dotted line.
     """
     figure, axis = plt.subplots(figsize=(8, 4.2), layout='constrained')
     ends = {}
     for (name, values), colour in zip(series.items(), COLOURS * len(series)):
         for value, line in zip(values, LINES * len(values)):
-            at = onp.arange(1, len(value) + 1) if x is None else x
+            at = x[name] if isinstance(x, dict) else x
+            at = onp.arange(1, len(value) + 1) if at is None else at
             axis.plot(at, value, line, color=colour, linewidth=3 if name in bold else 1.3)
         ends[name] = at[-1], onp.mean([value[-1] for value in values]), colour
     if level:

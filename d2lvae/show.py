@@ -21,7 +21,7 @@ from d2lvae import metrics, plots
 from d2lvae.base import paths
 from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
-from d2lvae.runs import catalogue, tables
+from d2lvae.runs import catalogue, claims, tables
 
 FACES = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_reconstructions'
 FLOORS = {'swd_reconstructions': 'swd_floor', 'kernel_reconstructions': 'kernel_floor'}
@@ -121,6 +121,17 @@ def beats_noise(runs):
     return pd.DataFrame(rows).T
 
 
+def verdicts(chosen):
+    """Show those of some claims that are decided, and say how many are not; see `claims.table`."""
+    table = claims.table(chosen)
+    decided = table[table['verdict'].isin(['holds', 'does not hold'])].set_index('claim')
+    with pd.option_context('display.max_colwidth', None, 'display.width', None):
+        if len(decided):
+            display(decided[['difference', 'interval', 'seeds', 'verdict']])
+    if len(decided) < len(table):
+        print(f'Of {len(table)} claims {len(table) - len(decided)} are not decided yet.')
+
+
 # What is stored of finished runs
 
 
@@ -144,8 +155,14 @@ def finished(folders):
     """Those of some named folders that hold a finished reference run; names the others."""
     there = {name: folder for name, folder in folders.items() if catalogue.summary(folder)}
     if absent := [name for name in folders if name not in there]:
-        print('still to be run:', ', '.join(absent))
+        print('still to be run:', '; '.join(absent))
     return there
+
+
+def group(chapter, name):
+    """Folders of a group's finished runs that a chapter shows, by their labels; names the others."""
+    entries = [entry for entry in catalogue.group(name) if chapter in entry.chapters]
+    return finished({entry.label: entry.folder for entry in entries})
 
 
 def parameters(folder):

@@ -136,7 +136,8 @@ def test_the_studys_size_is_read_after_the_last_epoch_that_both_have(publish, tm
     table = pd.DataFrame(rows, columns=['run', 'epoch', 'psnr'])
     sized = claim(study_size=['F 20', 'F 10'])
     assert sized.row()["study's size (one run)"] == ''
-    table.to_csv(tmp_path / 'study_size.csv', index=False)
+    content = '# how it was made, in a comment\n' + table.to_csv(index=False)
+    (tmp_path / 'study_size.csv').write_text(content)
     assert sized.row()["study's size (one run)"] == '-1.50 (epoch 20)'
 
 

@@ -212,6 +212,12 @@ def test_a_line_for_each_seed_and_names_at_the_ends_on_no_other_name(drawn):
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * 4
 
 
+def test_lines_may_end_at_different_places(drawn):
+    plots.lines('step', 'sharpness', {'a': [[1, 2]], 'b': [[3, 4, 5]]}, x={'a': [9, 8], 'b': None})
+    lines = drawn[0].axes[0].lines
+    assert [line.get_xdata().tolist() for line in lines] == [[9, 8], [1, 2, 3]]
+
+
 def test_curves_are_named_in_words_and_what_a_run_lacks_is_left_out(drawn):
     rows = {'epoch': [0, 1], 'kl': [1.0, 2.0], 'disc_real': [0.7, 0.6], 'disc_fake': [0.7, 0.5]}
     plots.curves(pd.DataFrame(rows | {'adversarial': [None, None], 'dis_l': [None, None]}))

@@ -12,7 +12,7 @@ from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.frozen.decoder import load_mnist_decoder
 from d2lvae.metrics import mean_ci95
-from d2lvae.runs import results
+from d2lvae.runs import claims, results
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_runs_that_are_still_to_come_are_named(stored, monkeypatch, capsys):
     folders = {'a': stored, 'b': 'model/none', 'c': 'model/neither'}
     assert show.finished(folders) == {'a': stored}
     assert show.finished({'a': stored}) == {'a': stored}
-    assert capsys.readouterr().out == 'still to be run: b, c\n'
+    assert capsys.readouterr().out == 'still to be run: b; c\n'
 
 
 def test_a_folder_outside_the_results_is_read_as_well(stored, monkeypatch):
@@ -134,6 +134,29 @@ def test_a_run_with_a_control_beats_it_by_a_measure_or_does_not():
     noise = {'control_ssim': [0.5], 'control_swd': [0.2], 'control_spectrum_distance': [1]}
     table = show.beats_noise({'plain': run(**better), 'with D': run(**better, **noise)})
     assert table.T.to_dict() == {'with D': {'SSIM': 'better', 'SWD': 'better', 'spectrum': 'worse'}}
+
+
+def test_decided_claims_are_shown_and_the_others_counted(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(show, 'display', shown.append)
+    verdicts = ['holds', 'open', 'does not hold', 'one run']
+    table = pd.DataFrame({name: list('abcd') for name in claims.COLUMNS}).assign(verdict=verdicts)
+    monkeypatch.setattr(claims, 'table', {'digits': table, 'faces': table[1:2]}.get)
+    show.verdicts('digits')
+    show.verdicts('faces')
+    assert [list(found.index) for found in shown] == [['a', 'c']]
+    assert shown[0]['verdict'].tolist() == ['holds', 'does not hold']
+    said = 'Of 4 claims 2 are not decided yet.\nOf 1 claims 1 are not decided yet.\n'
+    assert capsys.readouterr().out == said
+
+
+def test_a_chapters_runs_of_a_group_are_by_label_and_the_others_named(monkeypatch, capsys):
+    there = 'ConvVAE_ResNet32_on_anime/512_32_20_adaptive_1'
+    monkeypatch.setattr(show.catalogue, 'summary', {there: {'seeds': [0]}}.get)
+    assert show.group('04', 'disc_weight') == {'ResNet, adaptive weight': there}
+    absent = capsys.readouterr().out.removeprefix('still to be run: ')
+    assert 'plain, 3,200 faces' in absent and 'adaptive' not in absent
+    assert show.group('01', 'disc_weight') == {}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.data import data_class
 from d2lvae.runs.experiment import Experiment
@@ -147,6 +148,16 @@ def study():
     return pd.read_csv(
         HERE / 'study.csv', dtype={'chapter': str, 'disc_base_channels_or_nodes': str}
     )
+
+
+def study_size():
+    """The study's rows at its own size, replicated on a GPU: a row for each run and scored epoch.
+
+    None if they are not there. The columns are those of `results/study_size.csv`, whose first line
+    says how they were made.
+    """
+    path = paths.RESULTS / 'study_size.csv'
+    return pd.read_csv(path, comment='#') if path.exists() else None
 
 
 def rows_by_run():

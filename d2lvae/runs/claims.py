@@ -10,7 +10,6 @@ import pydantic
 import yaml
 from scipy import stats
 
-from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.metrics import mean_ci95
 from d2lvae.runs import catalogue
@@ -143,10 +142,9 @@ class Claim(pydantic.BaseModel):
 
     def study_size_text(self):
         """The difference at the study's size after the last epoch that both runs have, or ''."""
-        path = paths.RESULTS / 'study_size.csv'
-        if not self.study_size or not path.exists():
+        rows = catalogue.study_size()
+        if not self.study_size or rows is None:
             return ''
-        rows = pd.read_csv(path)
         runs = [rows[rows['run'] == run].set_index('epoch')[self.metric] for run in self.study_size]
         both = runs[0].index.intersection(runs[1].index)
         epoch = both.max()

@@ -1,0 +1,69 @@
+"""Live runs of the chapters: a few epochs from where a kept VAE ends, and what they come to."""
+
+from typing import NamedTuple
+
+import numpy as onp
+import pandas as pd
+
+from d2lvae import metrics
+from d2lvae.base.errors import CourseError
+from d2lvae.base.machine import Clock
+from d2lvae.data import to_float
+from d2lvae.frozen.warm import WARM_STARTS, load_warm
+from d2lvae.runs.scores import frozen_features
+from d2lvae.vae import VAE
+
+
+class Live(NamedTuple):
+    """What a live run comes to.
+
+    `statistics` has a row for each epoch, with its seconds; `reconstructions` are of the held-out
+    pictures, (N, C, H, W); `summary` holds their metrics as a `summary.json` does.
+    """
+
+    vae: VAE
+    statistics: pd.DataFrame
+    reconstructions: onp.ndarray
+    summary: dict
+
+
+def run(experiment, warm, data, plain=None, seed=0):
+    """Train an experiment whose VAE is the warm start of that name; nothing is kept.
+
+    `plain` is the live run whose reconstructions, with white noise, are the control.
+
+    Raises
+    ------
+    CourseError
+        If the pictures have another shape (C, H, W) than those of the warm start.
+    """
+    shape = WARM_STARTS[warm][1]['shape']
+    if data.shape != shape:
+        raise CourseError(
+            f'The live part begins with a VAE for {warm} of shape {shape}, and these pictures have '
+            f'the shape {data.shape}: leave dataset and image_size as they are.'
+        )
+    vae, (_, disc) = load_warm(warm), experiment.networks(shape, seed)
+    trainer = experiment.trainer(seed)
+    trainer.prepare(vae, data, disc)
+    statistics = pd.DataFrame(timed(trainer.epochs()))
+    X = to_float(data.held_out_images)
+    values = metrics.held_out_metrics(
+        vae,
+        X,
+        data.held_out_labels,
+        None if plain is None else plain.reconstructions,
+        frozen_features(experiment, shape),
+        log_likelihood_samples=0,
+    )
+    summary = {'metrics': {name: metrics.mean_ci95([value]) for name, value in values.items()}}
+    return Live(vae, statistics, metrics.reconstruct(vae, X), summary)
+
+
+def timed(rows):
+    """The rows of epochs, each with the seconds that it took."""
+    clock = Clock()
+    for row in rows:
+        seconds, _ = clock.read()
+        yield row | {'seconds': seconds}
+        clock = Clock()
