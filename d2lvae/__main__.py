@@ -91,10 +91,11 @@ def score_port(arguments):
 
 
 def write_tables(_):
-    """Write the gallery and the claims from the results folder."""
-    from d2lvae.runs import tables
+    """Write the gallery, the claims, and the README's numbers from the results folder."""
+    from d2lvae.runs import readme, tables
 
-    print(*(f'Written: {path}' for path in tables.write_tables()), sep='\n')
+    written = *tables.write_tables(), *readme.write()
+    print(*(f'Written: {path}' for path in written), sep='\n')
 
 
 def keep_decoder(_):
