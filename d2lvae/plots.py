@@ -221,9 +221,7 @@ def trade_off(panels, control=None, recipes=None, front=False, path=None, alt=No
 
 
 @OURS
-def against(
-    xlabel, panels, log=False, recipes=None, front=False, named=None, path=None, alt=None
-):
+def against(xlabel, panels, log=False, recipes=None, front=False, named=None, path=None, alt=None):
     """Panels side by side: what changes with one number.
 
     `panels` maps a title to points, label to (x, y), each a number or a metric as in `point`; `log`

@@ -160,7 +160,7 @@ def finished(folders):
 
 
 def group(chapter, name):
-    """Folders of a group's finished runs that a chapter shows, by their labels; names the others."""
+    """Folders of a group's finished runs that a chapter shows, by their labels; says which lack."""
     entries = [entry for entry in catalogue.group(name) if chapter in entry.chapters]
     return finished({entry.label: entry.folder for entry in entries})
 
