@@ -17,8 +17,8 @@ from d2lvae.vae import make_vae
 WARM_STARTS = {  # the arguments of load_data, of make_vae, and the training's parameters
     'digits': (
         {'dataset': 'mnist'},
-        {'name': 'DenseVAE', 'shape': (1, 28, 28), 'hidden_layers': 3, 'hidden_nodes': 300},
-        {'num_epochs': 8, 'lr_schedule': 'cosine'},
+        {'name': 'DenseVAE', 'shape': (1, 28, 28), 'latents': 8, 'hidden_nodes': 300},
+        {'num_epochs': 10, 'lr_schedule': 'cosine'},
     ),
     'avatars': (
         {'dataset': 'avatars', 'image_size': 32, 'num_train': 6400, 'num_held_out': 1600},
