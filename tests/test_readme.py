@@ -48,7 +48,7 @@ def test_the_cells_of_the_readme_train_a_loss_of_ones_own(tmp_path, monkeypatch)
     monkeypatch.setitem(losses.ADVERSARIAL, 'smoothed', None)  # taken away again at the end
     namespace = {}
     for cell in CELLS:
-        exec(cell.replace('num_train=6400', 'num_train=128'), namespace)
+        exec(re.sub(r'(num_train|num_held_out)=\d+', r'\1=128', cell), namespace)
     assert {'psnr', 'control_ssim'} <= namespace['summary']['metrics'].keys()
 
 
