@@ -186,11 +186,17 @@ def training_loss(folder):
 
 
 def push(folder):
-    """Every loss term of a finished run, a row for each seed and combo epoch, and the push.
+    """Every loss term of a finished run, a row for each seed and combo epoch, and the push."""
+    return with_push(pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv'))
+
+
+def with_push(rows):
+    """The rows of combo epochs among those of a training, and the push; none without D.
 
     `push` is the length of the weighted adversarial gradient over that of the weighted PBP loss.
     """
-    rows = pd.read_csv(paths.RESULTS / folder / 'training_statistics.csv')
+    if 'grad_norm_adversarial' not in rows:
+        return rows[:0].assign(push=[])
     adversarial, pbp = (
         rows[f'{loss}_weight'] * rows[f'grad_norm_{norm}']
         for loss, norm in (('disc', 'adversarial'), ('pbp', 'pbp'))

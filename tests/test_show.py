@@ -48,6 +48,11 @@ def test_the_push_compares_the_weighted_gradients_of_the_last_epoch(stored):
     assert row.to_dict() == {'accuracy of D': 0.9, 'adversarial loss': 2.0, 'push': 3.0}
 
 
+def test_a_training_without_a_discriminator_has_no_push():
+    rows = show.with_push(pd.DataFrame({'epoch': [0, 1], 'pbp': [5.0, 4.0]}))
+    assert len(rows) == 0 and {'epoch', 'push'} <= set(rows)
+
+
 def test_the_last_epoch_has_a_row_for_each_seed(stored):
     path = paths.RESULTS / stored / 'training_statistics.csv'
     pd.read_csv(path).query('epoch < 2').to_csv(path, index=False)
