@@ -90,11 +90,11 @@ def to_side(pictures):
 def caption():
     """The ladder as an image, and what it shows."""
     alt = f'Held-out {" and ".join(SHOWN)} above three versions of each: {"; ".join(ROWS[1:])}.'
-    plain = '; '.join(f'for {name} {recipe_of(*pair(name))}' for name in SHOWN)
+    plain = ', '.join(f'the plain {name} from {recipe_of(*pair(name))}' for name in SHOWN)
     return (
-        f'![{alt}](results/ladder.png)\n\nThe first held-out pictures, and what each VAE makes of '
-        f'them. *D* is the discriminator. The plain VAE is {plain}. The noise is white, and makes '
-        'the plain pictures as sharp as those with D.'
+        f'![{alt}](results/ladder.png)\n\nThe first held-out pictures, and what each VAE makes '
+        f'of them: {plain}. *D* is the discriminator. The noise is white, and makes the plain '
+        'pictures as sharp as those with D.'
     )
 
 
