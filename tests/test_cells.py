@@ -115,3 +115,37 @@ def test_the_chapters_own_parameters_stay_as_they_are():
     parameters = dict(EPOCHS)
     with_epochs(parameters)
     assert parameters == EPOCHS
+
+
+GAN = {'discriminator': str, 'num_epochs': int, 'solo_epochs': int, 'disc_weight': float}
+
+
+def of_a_discriminator(declared=(), **values):
+    defaults = {'discriminator': 'ConvDisc', 'solo_epochs': 1, 'disc_weight': 1.0}
+    return notebook(**defaults | values) | {'__annotations__': GAN | dict(declared)}
+
+
+@pytest.mark.parametrize('num', [0, -1])
+def test_no_seed_is_refused(num):
+    sentence = refused(of_a_discriminator({'num_seeds': int}, num_seeds=num))
+    assert sentence.startswith('Parameter num_seeds should be greater') and f'was {num}' in sentence
+
+
+def test_a_chapter_about_discriminators_needs_combo_epochs_and_a_weight():
+    assert checked(of_a_discriminator())['solo_epochs'] == 1
+    assert 'solo_epochs (2) must be less than num_epochs (2)' in refused(
+        of_a_discriminator(solo_epochs=2)
+    )
+    phases = {'combo_epochs': int}
+    assert 'solo_epochs (3) must be less' in refused(
+        of_a_discriminator(phases, num_epochs=0, solo_epochs=3, combo_epochs=0)
+    )
+    assert checked(of_a_discriminator(phases, num_epochs=0, solo_epochs=0, combo_epochs=1))
+    assert 'disc_weight must be more than 0' in refused(of_a_discriminator(disc_weight=0.0))
+
+
+@pytest.mark.parametrize('given', [2023, 100000.0])
+def test_a_name_of_digits_that_papermill_has_made_a_number_is_explained(given):
+    namespace = notebook(dataset=given) | {'__annotations__': {'dataset': str}}
+    sentence = refused(namespace)
+    assert f'was {given}: to keep' in sentence and '-r dataset in place of -p' in sentence

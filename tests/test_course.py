@@ -47,6 +47,9 @@ def course(tmp_path_factory):
         }
         summary = {'run': run, 'scale': scale, 'seeds': [0, 1]}
         path.write_text(json.dumps({**summary, 'metrics': metrics}))
+    damaged = folder / 'results' / 'VAE_on_MNIST' / 'damaged' / 'summary.json'
+    damaged.parent.mkdir()
+    damaged.write_text('')  # by a power failure
     with pytest.raises(CourseError) as caught:
         run_course(folder, folder / 'results', folder / 'output')
     return folder, caught.value

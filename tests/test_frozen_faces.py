@@ -20,6 +20,7 @@ from d2lvae.frozen.faces import (
 from d2lvae.layers import initialize
 from d2lvae.metrics import kernel_distance
 from d2lvae.runs import scores
+from d2lvae.runs.experiment import Experiment
 
 
 @pytest.fixture(scope='module')
@@ -131,9 +132,10 @@ def test_the_distance_sees_samples_that_are_all_alike(distance, avatars):
 
 
 def test_the_net_is_asked_about_faces_and_the_classifier_about_digits(net):
-    for shape, kind in (((3, 64, 64), FaceFeatures), ((1, 28, 28), features.DigitClassifier)):
-        assert isinstance(scores.frozen_features(shape), kind)
-    assert scores.frozen_features((3, 32, 32)) is None
+    faces, digits = Experiment(dataset='avatars'), Experiment()
+    assert isinstance(scores.frozen_features(faces, (3, 64, 64)), FaceFeatures)
+    assert isinstance(scores.frozen_features(digits, (1, 28, 28)), features.DigitClassifier)
+    assert scores.frozen_features(faces, (3, 32, 32)) is None
 
 
 # The training

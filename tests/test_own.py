@@ -127,8 +127,8 @@ def test_a_killed_training_with_a_loss_from_a_cell_ends_with_the_same_bytes(hing
 
 def test_a_sweep_takes_the_loss_to_its_workers_and_results_keep_it(hinge, tmp_path):
     swept = """
-        from d2lvae.runs import sweep
-        runs = [sweep.Run(f'weight {w:g}', e.changed(disc_weight=w)) for w in (3.0, 5.0)]
+        from d2lvae.runs import grid, sweep
+        runs = [grid.Run(f'weight {w:g}', e.changed(disc_weight=w)) for w in (3.0, 5.0)]
         sweep.run_sweep('mine', runs, seeds=[0])
     """
     process = notebook(HINGE, made(), swept, runs=tmp_path)

@@ -50,7 +50,7 @@ def test_lists_are_tried_value_by_value_in_every_combination(tmp_path):
         (10.0, 2),
     ]
     assert runs[1].label == 'disc_weight 1.0, solo_epochs 2'
-    assert {r.control.folder for r in runs} == {runs[0].experiment.alone().folder}
+    assert all(r.control == r.experiment.matched_plain() for r in runs)
 
 
 def test_a_file_without_lists_or_seeds_is_one_run_of_seed_0(tmp_path):

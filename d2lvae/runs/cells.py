@@ -1,6 +1,7 @@
 """The parameters cell of a chapter, checked before anything is trained."""
 
 import ast
+from typing import Annotated
 
 import pydantic
 
@@ -21,7 +22,8 @@ def checked(namespace):
     Raises
     ------
     CourseError
-        If a name was injected that is none of these, or a value has another type than declared.
+        If a name was injected that is none of these, a value has another type than declared, or
+        there is nothing to compare: no seed, no combo epoch, or no weight of the discriminator.
     """
     declared, others = namespace['__annotations__'], {}
     for name in injected_names(namespace.get('In', [])):
@@ -31,17 +33,34 @@ def checked(namespace):
             )
         if name not in declared:
             others[name] = namespace[name]
+    limits = {'num_seeds': Annotated[int, pydantic.Field(ge=1)]}
     model = pydantic.create_model(
         'Parameters',
         __config__={'strict': True},
-        **{name: (kind, ...) for name, kind in declared.items()},
+        **{name: (limits.get(name, kind), ...) for name, kind in declared.items()},
     )
     values = {name: namespace[name] for name in declared}
     try:
         model(**values)
     except pydantic.ValidationError as e:
         raise CourseError(sentence(e.errors()[0])) from None
+    if 'discriminator' in declared:
+        check_combo(values | others)
     return values | others
+
+
+def check_combo(parameters):
+    """CourseError if a chapter about discriminators would train none."""
+    epochs = with_epochs(parameters) if 'combo_epochs' in parameters else parameters
+    if epochs['solo_epochs'] == epochs['num_epochs']:
+        raise CourseError(
+            f'solo_epochs ({epochs["solo_epochs"]}) must be less than num_epochs '
+            f'({epochs["num_epochs"]}): this chapter looks at the combo epochs after them.'
+        )
+    if parameters['disc_weight'] == 0:
+        raise CourseError(
+            'disc_weight must be more than 0: this chapter compares with the plain VAE anyway.'
+        )
 
 
 def known(declared):

@@ -170,9 +170,12 @@ def sentence(failures):
 
 def held_out_tables(results):
     """The held-out columns of the README's tables by their kind, a row for each smoke run."""
-    paths_of_runs = sorted(results.glob('[!.]*/[!.]*/summary.json'))
-    summaries = [json.loads(path.read_text()) for path in paths_of_runs]
-    held_out = {}
+    held_out, summaries = {}, []
+    for path in sorted(results.glob('[!.]*/[!.]*/summary.json')):
+        try:
+            summaries.append(json.loads(path.read_text()))
+        except ValueError:
+            print(f'{path} is damaged and left out: the run that wrote it makes it again.')
     for kind, columns in tables.COLUMNS.items():
         small = [s for s in summaries if s['scale'] == 'smoke' and tables.kind_of(s['run']) == kind]
         if small:
