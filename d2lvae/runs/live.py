@@ -44,6 +44,7 @@ def run(experiment, warm, data, plain=None, seed=0):
             f'the shape {data.shape}: leave dataset and image_size as they are.'
         )
     vae, (_, disc) = load_warm(warm), experiment.networks(shape, seed)
+    vae.pbp_loss = experiment.pbp_loss
     trainer = experiment.trainer(seed)
     trainer.prepare(vae, data, disc)
     statistics = pd.DataFrame(timed(trainer.epochs()))
