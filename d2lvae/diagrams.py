@@ -1,8 +1,9 @@
-"""Diagrams: what goes where in a training step."""
+"""Diagrams: what goes where in a training step, and where losses push."""
 
 import matplotlib.pyplot as plt
+import numpy as onp
 
-from d2lvae.base.drawing import BLACK, COLOURS, finish
+from d2lvae.base.drawing import BLACK, COLOURS, axes_of, finish
 
 CHAIN = {  # what a picture goes through, and where it stands in the diagram
     'x': 0.3,
@@ -98,3 +99,26 @@ def gradient(axis, start, end, colour, name='', place=None, bend=0.0):
     arrow(axis, start, end, colour, bend, 3)
     if name:
         axis.text(*place, name, color=colour, ha='center', va='center')
+
+
+def fields(panels, marked, path=None, alt=None):
+    """Fields of arrows over the square of all pictures of two pixels, a panel for each title.
+
+    `panels` maps a title to a function from pictures (M, 2) to arrows (M, 2), and `marked` a name
+    to a picture, which is drawn beside its point.
+    """
+    side = onp.linspace(0, 1, 11, dtype='float32')
+    grid = onp.stack(onp.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    figure, axes = axes_of(panels, size=(4.2, 4.2))
+    for axis, (title, field) in zip(axes, panels.items()):
+        axis.quiver(*grid.T, *field(grid).T, color=COLOURS[0], pivot='mid', width=0.006)
+        for name, (x, y) in marked.items():
+            axis.plot(x, y, 'o', color=BLACK, markersize=9)
+            axis.text(x, y - 0.09, name, ha='center', va='center', backgroundcolor='white')
+            corner = (x - 0.09, x + 0.09, y + 0.05, y + 0.14)
+            axis.imshow([[x, y]], 'gray', vmin=0, vmax=1, extent=corner, zorder=3)
+            axis.add_patch(plt.Rectangle(corner[::2], 0.18, 0.09, fill=False, zorder=4))
+        axis.set(title=title, xlabel='left pixel', ylabel='right pixel', aspect='equal')
+        axis.set(xlim=(-0.2, 1.2), ylim=(-0.2, 1.2), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        axis.grid(visible=False)
+    finish(figure, alt or f'Arrows over the square of two pixels: {", ".join(panels)}.', path)

@@ -285,26 +285,3 @@ def latent_map(points, labels, path=None, alt=None):
         axis.plot(*points[labels == digit].T, '.', color=BLACK, markersize=1.5)
         axis.set_title(digit, fontsize=15)
     finish(figure, alt or f'The same map for each of {", ".join(map(str, digits))}.', path)
-
-
-def fields(panels, marked, path=None, alt=None):
-    """Fields of arrows over the square of all pictures of two pixels, a panel for each title.
-
-    `panels` maps a title to a function from pictures (M, 2) to arrows (M, 2), and `marked` a name
-    to a picture, which is drawn beside its point.
-    """
-    side = onp.linspace(0, 1, 11, dtype='float32')
-    grid = onp.stack(onp.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    figure, axes = axes_of(panels, size=(4.2, 4.2))
-    for axis, (title, field) in zip(axes, panels.items()):
-        axis.quiver(*grid.T, *field(grid).T, color=COLOURS[0], pivot='mid', width=0.006)
-        for name, (x, y) in marked.items():
-            axis.plot(x, y, 'o', color=BLACK, markersize=9)
-            axis.text(x, y - 0.09, name, ha='center', va='center', backgroundcolor='white')
-            corner = (x - 0.09, x + 0.09, y + 0.05, y + 0.14)
-            axis.imshow([[x, y]], 'gray', vmin=0, vmax=1, extent=corner, zorder=3)
-            axis.add_patch(plt.Rectangle(corner[::2], 0.18, 0.09, fill=False, zorder=4))
-        axis.set(title=title, xlabel='left pixel', ylabel='right pixel', aspect='equal')
-        axis.set(xlim=(-0.2, 1.2), ylim=(-0.2, 1.2), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-        axis.grid(visible=False)
-    finish(figure, alt or f'Arrows over the square of two pixels: {", ".join(panels)}.', path)

@@ -287,15 +287,3 @@ def test_settings_of_matplotlib_that_a_user_has_change_nothing(tmp_path, name):
         plots.trade_off(points, path=tmp_path / 'theirs.png')
         assert plt.rcParams[name] == RC[name]
     assert (tmp_path / 'ours.png').read_bytes() == (tmp_path / 'theirs.png').read_bytes()
-
-
-def test_a_field_has_its_own_arrows_in_each_panel_and_each_picture_beside_its_point(drawn):
-    marked = {'real': (0, 1), 'mean': (0.5, 0.5)}
-    plots.fields({'there': lambda P: P - 1, 'here': onp.ones_like}, marked)
-    axes = drawn[0].axes
-    assert [axis.get_title() for axis in axes] == ['there', 'here']
-    quivers = [axis.collections[0] for axis in axes]
-    assert quivers[0].U.tolist() == pytest.approx((quivers[0].XY[:, 0] - 1).tolist())
-    assert set(quivers[1].V) == {1}
-    assert [image.get_array().tolist() for image in axes[0].images] == [[[0, 1]], [[0.5, 0.5]]]
-    assert [text.get_text() for text in axes[0].texts] == list(marked)
