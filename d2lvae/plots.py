@@ -305,6 +305,6 @@ def fields(panels, marked, path=None, alt=None):
             axis.imshow([[x, y]], 'gray', vmin=0, vmax=1, extent=corner, zorder=3)
             axis.add_patch(plt.Rectangle(corner[::2], 0.18, 0.09, fill=False, zorder=4))
         axis.set(title=title, xlabel='left pixel', ylabel='right pixel', aspect='equal')
-        axis.set(xlim=(-0.2, 1.2), ylim=(-0.2, 1.2))
+        axis.set(xlim=(-0.2, 1.2), ylim=(-0.2, 1.2), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axis.grid(visible=False)
     finish(figure, alt or f'Arrows over the square of two pixels: {", ".join(panels)}.', path)

@@ -121,15 +121,19 @@ def beats_noise(runs):
     return pd.DataFrame(rows).T
 
 
-def verdicts(chosen):
-    """Show those of some claims that are decided, and say how many are not; see `claims.table`."""
+def verdicts(chosen, all_of_them=False):
+    """Show those of some claims that are decided, and say how many are not; see `claims.table`.
+
+    `all_of_them` shows the others as well.
+    """
     table = claims.table(chosen)
-    decided = table[table['verdict'].isin(['holds', 'does not hold'])].set_index('claim')
-    with pd.option_context('display.max_colwidth', None, 'display.width', None):
-        if len(decided):
-            display(decided[['difference', 'interval', 'seeds', 'verdict']])
-    if len(decided) < len(table):
-        print(f'Of {len(table)} claims {len(table) - len(decided)} are not decided yet.')
+    decided = table['verdict'].isin(['holds', 'does not hold'])
+    shown = table if all_of_them else table[decided]
+    with pd.option_context('display.max_colwidth', None, 'display.width', 200):
+        if len(shown):
+            display(shown.set_index('claim')[['difference', 'interval', 'seeds', 'verdict']])
+    if len(shown) < len(table):
+        print(f'Of {len(table)} claims {len(table) - decided.sum()} are not decided yet.')
 
 
 # What is stored of finished runs

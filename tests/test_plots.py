@@ -212,10 +212,15 @@ def test_a_line_for_each_seed_and_names_at_the_ends_on_no_other_name(drawn):
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * 4
 
 
-def test_lines_may_end_at_different_places(drawn):
-    plots.lines('step', 'sharpness', {'a': [[1, 2]], 'b': [[3, 4, 5]]}, x={'a': [9, 8], 'b': None})
-    lines = drawn[0].axes[0].lines
-    assert [line.get_xdata().tolist() for line in lines] == [[9, 8], [1, 2, 3]]
+def test_lines_may_end_at_different_places_and_are_named_at_the_right(drawn):
+    series = {'a\nlong': [[1, 2]], 'b': [[3, 4, 2.01]], 'c\nlong': [[1, 2.02]]}
+    plots.lines('step', 'sharpness', series, x={'a\nlong': [9, 8], 'b': None, 'c\nlong': [1, 2]})
+    axis = drawn[0].axes[0]
+    ends = [line.get_xdata().tolist() for line in axis.lines]
+    assert ends == [[9, 8], [1, 2, 3], [1, 2]]
+    assert {text.xy[0] for text in axis.texts} == {8}
+    boxes = [text.get_window_extent() for text in axis.texts]
+    assert [box.count_overlaps(boxes) for box in boxes] == [1] * 3
 
 
 def test_curves_are_named_in_words_and_what_a_run_lacks_is_left_out(drawn):

@@ -149,7 +149,8 @@ def test_decided_claims_are_shown_and_the_others_counted(monkeypatch, capsys):
     monkeypatch.setattr(claims, 'table', {'digits': table, 'faces': table[1:2]}.get)
     show.verdicts('digits')
     show.verdicts('faces')
-    assert [list(found.index) for found in shown] == [['a', 'c']]
+    show.verdicts('digits', all_of_them=True)
+    assert [list(found.index) for found in shown] == [['a', 'c'], list('abcd')]
     assert shown[0]['verdict'].tolist() == ['holds', 'does not hold']
     said = 'Of 4 claims 2 are not decided yet.\nOf 1 claims 1 are not decided yet.\n'
     assert capsys.readouterr().out == said

@@ -202,15 +202,15 @@ def together(pixels):
 
 
 def name_ends(axis, ends):
-    """Write names at the ends of lines, name to (x, y, colour), none of them on another."""
+    """Write names to the right of lines' ends, name to (x, y, colour), none of them on another."""
     axis.figure.draw_without_rendering()
-    lowest = -onp.inf
-    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: end[1][1]):
-        end = axis.transData.transform((x, y))[1] * 72 / axis.figure.dpi  # in points
-        place = max(end, lowest + (1.3 * plt.rcParams['font.size']) * (name.count('\n') + 1))
-        lowest = place
-        offset = 8, place - end
-        axis.annotate(name, (x, y), offset, 'data', 'offset points', color=colour, va='center')
+    right, top = max(x for x, *_ in ends.values()), -onp.inf
+    for name, (_, y, colour) in sorted(ends.items(), key=lambda end: end[1][1]):
+        end = axis.transData.transform((right, y))[1] * 72 / axis.figure.dpi  # in points
+        half = 1.3 * plt.rcParams['font.size'] * (name.count('\n') + 1) / 2
+        place = max(end, top + half)
+        top, offset = place + half, (8, place - end)
+        axis.annotate(name, (right, y), offset, 'data', 'offset points', color=colour, va='center')
 
 
 def name_level(axis, name, y):

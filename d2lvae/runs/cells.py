@@ -52,12 +52,12 @@ def checked(namespace):
 def check_combo(parameters):
     """CourseError if a chapter about discriminators would train none."""
     epochs = with_epochs(parameters) if 'combo_epochs' in parameters else parameters
-    if epochs['solo_epochs'] == epochs['num_epochs']:
+    if epochs.get('solo_epochs') == epochs['num_epochs']:
         raise CourseError(
             f'solo_epochs ({epochs["solo_epochs"]}) must be less than num_epochs '
             f'({epochs["num_epochs"]}): this chapter looks at the combo epochs after them.'
         )
-    if parameters['disc_weight'] == 0:
+    if parameters.get('disc_weight') == 0:
         raise CourseError(
             'disc_weight must be more than 0: this chapter compares with the plain VAE anyway.'
         )
