@@ -70,8 +70,8 @@ book-test: $(READY) book
 	@COURSE_PYTHON=$(COURSE_PYTHON) .venv-book/bin/pytest -c book/tests/pytest.ini book/tests
 
 lint: $(READY)
-	@.venv/bin/ruff check d2lvae tests notebooks benchmarks port book conftest.py
-	@.venv/bin/ruff format --check d2lvae tests notebooks benchmarks port book conftest.py
+	@.venv/bin/ruff check d2lvae tests notebooks solutions benchmarks port book conftest.py
+	@.venv/bin/ruff format --check d2lvae tests notebooks solutions benchmarks port book conftest.py
 
 clean:
 	@rm -rf .venv .venv-torch .venv-book d2lvae.egg-info .pytest_cache .ruff_cache runs/course

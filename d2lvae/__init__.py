@@ -1,4 +1,17 @@
-"""A thin Gluon helper for the course on learned losses: what more than one chapter needs."""
+"""A thin Gluon helper for the course on learned losses, in reading order:
+
+losses                  pixel losses, KL, learned losses
+layers, networks        parts of networks; encoders, decoders, discriminators
+vae                     encode, sample, decode; the two terms of the ELBO
+schedules, augment      parameters, weights and rates by the step; moved pictures
+training                the trainer: solo, combo and discriminator steps
+feature_matching        Dis_l in place of the pixels
+metrics                 every held-out number
+plots, show             every figure and table
+data, frozen            digits, faces, avatars; small nets that are trained once and kept
+runs                    experiments, checkpoints, scores, results, sweeps, claims
+base                    errors, files, paths, and what keeps MXNet fast
+"""
 
 import os
 import warnings

@@ -7,6 +7,7 @@ import numpy as onp
 import pandas as pd
 import pytest
 
+import d2lvae
 from d2lvae import losses, metrics
 from d2lvae.base import paths
 from d2lvae.runs import catalogue, claims, readme
@@ -37,6 +38,14 @@ def test_links_to_files_lead_somewhere(page):
     for text in sorted(path.glob('*.md')) if path.is_dir() else [path]:
         links = re.findall(r'\]\((?!https?:)([^)#]+)', text.read_text())
         assert [link for link in links if not (text.parent / link).exists()] == [], text.name
+
+
+def test_both_maps_of_the_package_name_every_module_and_the_citation_its_version():
+    there = {path.stem for path in paths.ROOT.glob('d2lvae/*') if path.name[0] not in '_.'}
+    words = set(re.findall(r'\w+', d2lvae.__doc__))
+    linked = set(re.findall(r'\(d2lvae/(\w+)', TEXT))
+    assert there <= words and there <= linked
+    assert f'version: {d2lvae.__version__}\n' in (paths.ROOT / 'CITATION.cff').read_text()
 
 
 def test_the_dockerfile_installs_what_the_readme_names():
