@@ -7,7 +7,7 @@ schedules, augment      parameters, weights and rates by the step; moved picture
 training                the trainer: solo, combo and discriminator steps
 feature_matching        Dis_l in place of the pixels
 metrics                 every held-out number
-plots, show             every figure and table
+plots, diagrams, show   every figure and table
 data, frozen            digits, faces, avatars; small nets that are trained once and kept
 runs                    experiments, checkpoints, scores, results, sweeps, claims
 base                    errors, files, paths, and what keeps MXNet fast
