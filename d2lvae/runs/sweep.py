@@ -164,7 +164,7 @@ def followed(client, futures, todo):
     Raises CourseError if there was no worker for a while.
     """
     total = sum(task.experiment.num_epochs for task in todo.values())
-    address, with_worker = client.scheduler.address, time.monotonic()
+    address, with_worker, told = client.scheduler.address, time.monotonic(), False
     with tqdm(total=total, unit='epoch', disable=None, initial=epochs_done(todo)) as progress:
         while futures:
             for name in [name for name, future in futures.items() if future.done()]:
@@ -176,11 +176,12 @@ def followed(client, futures, todo):
                 return
             threads = sum(threads_of_workers(client).values())
             if threads:
-                with_worker = time.monotonic()
+                with_worker, told = time.monotonic(), False
                 progress.set_description(f'{min(threads, len(futures))} of {len(futures)} seeds')
             else:
                 progress.set_description('waiting for a worker')
-                wait_for_worker(address, time.monotonic() - with_worker)
+                wait_for_worker(address, time.monotonic() - with_worker, told)
+                told = True
             time.sleep(1)
 
 
@@ -198,16 +199,16 @@ def threads_of_workers(client):
         return {}
 
 
-def wait_for_worker(address, seconds):
-    """Say once what is waited for; CourseError if it did not come in so many `seconds`."""
+def wait_for_worker(address, seconds, told):
+    """Say what is waited for if nobody has; CourseError if it did not come in so many `seconds`."""
     how = f'`dask worker {address} --nthreads 1`, in this environment'
-    if seconds > SECONDS_WITHOUT_WORKER:
+    if not told:
+        say(f'Waiting {SECONDS_WITHOUT_WORKER} s for a worker: start one with {how}.')
+    if told and seconds > SECONDS_WITHOUT_WORKER:
         raise CourseError(
             f'The scheduler at {address} had no worker for {SECONDS_WITHOUT_WORKER} s: start some '
             f'with {how}, and repeat the command, which goes on from the last finished epochs.'
         )
-    if 0 < seconds <= 2:
-        say(f'Waiting {SECONDS_WITHOUT_WORKER} s for a worker: start one with {how}.')
 
 
 def epochs_done(todo):
@@ -217,7 +218,8 @@ def epochs_done(todo):
 def failure(future, task):
     """What went wrong with a task that has ended, or None."""
     if future.status == 'finished':
-        return future.result() or missing(task)
+        said = future.result()
+        return said.removeprefix(f'{task.name}, ') if said else missing(task)
     if future.status != 'error':
         return 'the scheduler was lost'
     error = future.exception()
