@@ -17,8 +17,8 @@ from d2lvae.vae import VAE
 class Live(NamedTuple):
     """What a live run comes to.
 
-    `statistics` has a row for each epoch, with its seconds of the processor; `reconstructions` are of the held-out
-    pictures, (N, C, H, W); `summary` holds their metrics as a `summary.json` does.
+    `statistics` has a row for each epoch, with its seconds of the processor; `reconstructions` are
+    of the held-out pictures, (N, C, H, W); `summary` holds their metrics as a `summary.json` does.
     """
 
     vae: VAE
