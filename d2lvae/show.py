@@ -223,22 +223,6 @@ def last_epoch(folders):
     return pd.DataFrame(rows).T.dropna().rename(columns=words).round(2)
 
 
-def against_weight(folders, terms):
-    """What `plots.against` draws of loss terms, column to title, against the disc weight.
-
-    All in the last epoch of finished runs, `folders` by the runs' names; metrics as in
-    `summary.json`.
-    """
-    rows = {name: last_epoch_by_seed(folder) for name, folder in folders.items()}
-    return {
-        title: {
-            name: (seeds['disc_weight'].mean(), metrics.mean_ci95(seeds[term]))
-            for name, seeds in rows.items()
-        }
-        for term, title in terms.items()
-    }
-
-
 def dose(recipes, names):
     """What `plots.dose_response` draws of chosen metrics of finished runs.
 

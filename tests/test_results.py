@@ -640,31 +640,3 @@ def test_held_out_faces_as_other_pictures_score_as_they_did(faces, monkeypatch):
     found = scores.evaluate(experiment, 0, AvatarFaces(64, 32).held_out_images)
     assert 'psnr' in found and 'checkerboard_ratio' in found
     assert found == {name: summary['metrics'][name]['values'][0] for name in found}
-
-
-# What a chapter says of a claim
-
-
-def seeds_of(values, first=0):
-    seeds = list(range(first, first + len(values)))
-    return {'seeds': seeds, 'metrics': {'psnr': {'values': values}}}
-
-
-@pytest.mark.parametrize(
-    'greater, smaller, verdict',
-    [
-        (seeds_of([3.0, 3.2, 2.9]), seeds_of([1.0, 1.1, 0.9]), 'holds'),
-        (seeds_of([1.0, 1.1, 0.9]), seeds_of([3.0, 3.2, 2.9]), 'does not hold'),
-        (seeds_of([3.0, 1.0, 2.0]), seeds_of([1.0, 2.0, 1.5]), 'cannot be told yet'),
-        # two seeds are too few, however far apart the runs are
-        (seeds_of([3.0, 3.2]), seeds_of([1.0, 1.1]), 'cannot be told yet'),
-        (seeds_of([3.0, 3.2, 2.9]), seeds_of([1.0, 1.1, 0.9], first=1), 'cannot be told yet'),
-        (None, seeds_of([1.0, 1.1, 0.9]), 'cannot be told yet'),
-        # each seed against itself: the seeds differ by more than the runs
-        (seeds_of([1.1, 5.11, 9.1]), seeds_of([1.0, 5.0, 9.0]), 'holds'),
-    ],
-)
-def test_a_claim_holds_if_the_interval_of_the_seeds_differences_leaves_out_zero(
-    greater, smaller, verdict
-):
-    assert results.verdict(greater, smaller, 'psnr') == verdict

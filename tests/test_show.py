@@ -61,14 +61,6 @@ def test_the_last_epoch_has_a_row_for_each_seed(stored):
     assert rows['push'].tolist() == [10 * 1 / (0.5 * 20)] * 2
 
 
-def test_terms_against_the_disc_weight_are_metrics_of_the_last_epoch(stored):
-    panels = show.against_weight({'name': stored}, {'disc_accuracy': 'right', 'push': 'push'})
-    assert panels == {
-        'right': {'name': (10.0, {'mean': 0.9, 'ci95': None, 'values': [0.9]})},
-        'push': {'name': (10.0, {'mean': 3.0, 'ci95': None, 'values': [3.0]})},
-    }
-
-
 def test_runs_that_are_still_to_come_are_named(stored, monkeypatch, capsys):
     there = {stored: {'seeds': [0]}}
     monkeypatch.setattr('d2lvae.runs.catalogue.summary', there.get)

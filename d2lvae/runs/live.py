@@ -18,7 +18,7 @@ class Live(NamedTuple):
     """What a live run comes to.
 
     `statistics` has a row for each epoch, with its seconds of the processor; `reconstructions` are
-    of the held-out pictures, (N, C, H, W); `summary` holds their metrics as a `summary.json` does.
+    of the held-out pictures, (N, C, H, W), and `summary` has their metrics as a `summary.json` has.
     """
 
     vae: VAE

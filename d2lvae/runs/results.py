@@ -205,24 +205,6 @@ def draw(folder, vae, data, statistics):
     plots.curves(statistics, path=folder / 'curves.png')
 
 
-def verdict(greater, smaller, metric):
-    """Whether a metric is greater in one summary than in another; either may be None.
-
-    'holds', 'does not hold', or 'cannot be told yet', by the 95 % interval of the mean difference
-    over the seeds that both have, of which there must be three.
-    """
-    if not (greater and smaller):
-        return 'cannot be told yet'
-    by_seed = [dict(zip(s['seeds'], s['metrics'][metric]['values'])) for s in (greater, smaller)]
-    seeds = by_seed[0].keys() & by_seed[1].keys()
-    if len(seeds) < 3:
-        return 'cannot be told yet'
-    difference = metrics.mean_ci95([by_seed[0][seed] - by_seed[1][seed] for seed in sorted(seeds)])
-    if abs(difference['mean']) <= difference['ci95']:
-        return 'cannot be told yet'
-    return 'holds' if difference['mean'] > 0 else 'does not hold'
-
-
 def load_summary(folder):
     """`summary.json` of a results folder; CourseError if there is none."""
     try:
