@@ -228,7 +228,7 @@ def against(xlabel, panels, log=False, recipes=None, front=False, named=None, pa
     makes the x-axis logarithmic. `recipes` and `front` as in `draw_points`, where ↓ in a title or
     in `xlabel` says that less is better. `named` are the labels that are written, all without it.
     """
-    figure, axes = axes_of(panels, size=(3.8, 3.4))
+    figure, axes = axes_of(panels, size=(3.8, 3.4) if len(panels) > 1 else (7, 4.2))
     for axis, (title, points) in zip(axes, panels.items()):
         draw_points(axis, points, recipes, front and (direction(xlabel), direction(title)))
         if log:
