@@ -243,7 +243,7 @@ def test_a_map_has_a_panel_for_each_digit_with_its_points_alone_in_black(drawn):
 def test_a_figure_is_written_as_png(tmp_path):
     plots.against('push', {'PSNR': {'a': (0.1, 20.0)}}, path=tmp_path / 'figure.png')
     with Image.open(tmp_path / 'figure.png') as image:
-        assert image.format == 'PNG' and image.width == 760
+        assert image.format == 'PNG' and image.width == 1400
 
 
 def test_a_shown_figure_has_words_for_those_who_do_not_see_it(monkeypatch):
