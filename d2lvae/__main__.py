@@ -20,13 +20,13 @@ def list_runs(_):
 
 
 def fetch_data(_):
-    """Fetch and check the digits of MNIST, and draw the avatars that the chapters begin with."""
+    """Fetch and check the digits of MNIST, and draw the avatars that chapter 03 begins with."""
     from d2lvae.data import MNIST, AvatarFaces
 
     print(f'MNIST is there and whole (source: {MNIST().source}).')
-    avatars = AvatarFaces()
-    num = len(avatars.train_images) + len(avatars.held_out_images)
-    print(f'{num} avatars are there ({avatars.source}).')
+    for avatars in (AvatarFaces(), AvatarFaces(2400, 400, size=32)):  # of the tests, of chapter 03
+        num = len(avatars.train_images) + len(avatars.held_out_images)
+        print(f'{num} avatars are there ({avatars.source}).')
 
 
 def run_experiment(arguments):

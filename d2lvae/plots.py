@@ -233,13 +233,10 @@ def against(xlabel, panels, log=False, recipes=None, front=False, named=None, pa
         draw_points(axis, points, recipes, front and (direction(xlabel), direction(title)))
         if log:
             axis.set_xscale('log')
+            axis.xaxis.set_major_formatter('{x:g}')
         axis.set(title=title, xlabel=xlabel)
         axis.margins(x=0.4, y=0.15)  # for the labels to the right of the points
-    chosen = {
-        title: {label: at for label, at in points.items() if named is None or label in named}
-        for title, points in panels.items()
-    }
-    name_points(figure, axes, chosen)
+    name_points(figure, axes, panels, named)
     finish(figure, alt or f'{"; ".join(panels)} against {xlabel}: {listed(panels)}.', path)
 
 

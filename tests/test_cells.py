@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from d2lvae.base.errors import CourseError
-from d2lvae.runs.cells import checked, with_epochs
+from d2lvae.runs.cells import checked
 
 DECLARED = {'num_epochs': int, 'lr': float, 'cosine': bool, 'loss': Literal['bce', 'l2']}
 CELL = 'num_epochs: int = 2\nlr: float = 1e-3'
@@ -100,23 +100,6 @@ def test_an_integer_will_do_for_a_number():
     assert checked(notebook(lr=1))['lr'] == 1
 
 
-EPOCHS = {'solo_epochs': 4, 'combo_epochs': 3, 'num_epochs': 0, 'lr': 0.1}
-
-
-def test_solo_and_combo_epochs_add_up():
-    assert with_epochs(EPOCHS) == {'solo_epochs': 4, 'num_epochs': 7, 'lr': 0.1}
-
-
-def test_the_epochs_of_a_finished_run_take_the_place_of_the_sum():
-    assert with_epochs(EPOCHS | {'num_epochs': 20})['num_epochs'] == 20
-
-
-def test_the_chapters_own_parameters_stay_as_they_are():
-    parameters = dict(EPOCHS)
-    with_epochs(parameters)
-    assert parameters == EPOCHS
-
-
 GAN = {'discriminator': str, 'num_epochs': int, 'solo_epochs': int, 'disc_weight': float}
 
 
@@ -136,11 +119,6 @@ def test_a_chapter_about_discriminators_needs_combo_epochs_and_a_weight():
     assert 'solo_epochs (2) must be less than num_epochs (2)' in refused(
         of_a_discriminator(solo_epochs=2)
     )
-    phases = {'combo_epochs': int}
-    assert 'solo_epochs (3) must be less' in refused(
-        of_a_discriminator(phases, num_epochs=0, solo_epochs=3, combo_epochs=0)
-    )
-    assert checked(of_a_discriminator(phases, num_epochs=0, solo_epochs=0, combo_epochs=1))
     assert 'disc_weight must be more than 0' in refused(of_a_discriminator(disc_weight=0.0))
 
 

@@ -115,7 +115,7 @@ def test_help_names_every_command(capsys):
 def test_data_says_that_the_digits_are_there(output):
     code, stdout, stderr = output('data')
     assert not code and 'MNIST is there and whole' in stdout and not stderr
-    assert '1000 avatars are there' in stdout
+    assert '1000 avatars are there' in stdout and '2800 avatars are there' in stdout
 
 
 def test_evaluating_what_was_not_run_ends_with_one_line(output, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 from tiny import image_data
 
 from d2lvae import metrics
-from d2lvae.data import MNIST, to_float
+from d2lvae.data import MNIST, AvatarFaces, to_float
 from d2lvae.frozen import warm
 from d2lvae.vae import make_vae
 
@@ -22,6 +22,13 @@ def test_the_warm_digits_are_plain_ones_blurred_but_faithful():
     X_hat = metrics.reconstruct(warm.load_warm('digits'), X)
     assert metrics.psnr(X, X_hat) > 18.1
     assert 0.2 < metrics.sharpness_ratio(X, X_hat) < 0.4
+
+
+def test_the_warm_avatars_are_plain_ones_blurred_but_faithful():
+    X = to_float(AvatarFaces(200, 200, size=32).held_out_images)
+    X_hat = metrics.reconstruct(warm.load_warm('avatars'), X)
+    assert metrics.psnr(X, X_hat) > 21
+    assert 0.2 < metrics.sharpness_ratio(X, X_hat) < 0.35
 
 
 def test_what_is_kept_is_what_was_trained(tmp_path, monkeypatch):

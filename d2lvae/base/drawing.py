@@ -147,24 +147,24 @@ def legend(figure, axes):
         figure.legend(handles, names, loc='outside lower center', ncols=3, frameon=False)
 
 
-def name_points(figure, axes, panels):
+def name_points(figure, axes, panels, named=None):
     """The legend, and the labels of all points when every panel has shaped the shared axes."""
     legend(figure, axes)
     for axis, points in zip(axes, panels.values()):
-        annotate(axis, points)
+        annotate(axis, points, named)
 
 
-def annotate(axis, points):
+def annotate(axis, points, named=None):
     """Label points, label to (x, y) as in `point`, where the fewest points, labels and edges are.
 
-    One label names those that lie together. To be called when all panels are drawn, for their
-    layout decides what overlaps.
+    One label names those that lie together; `named` are those that have one, all without it. To be
+    called when all panels are drawn, for their layout decides what overlaps.
     """
     axis.figure.draw_without_rendering()
     places = {label: (spread(x)[0], spread(y)[0]) for label, (x, y) in points.items()}
     pixels = {label: axis.transData.transform(place) for label, place in places.items()}
     taken = [Bbox.from_extents(*(pixel - DOT), *(pixel + DOT)) for pixel in pixels.values()]
-    for labels in together(pixels):
+    for labels in together({n: at for n, at in pixels.items() if named is None or n in named}):
         texts = [
             axis.annotate(
                 ', '.join(labels),

@@ -51,11 +51,10 @@ def checked(namespace):
 
 def check_combo(parameters):
     """CourseError if a chapter about discriminators would train none."""
-    epochs = with_epochs(parameters) if 'combo_epochs' in parameters else parameters
-    if epochs.get('solo_epochs') == epochs['num_epochs']:
+    if parameters.get('solo_epochs') == parameters['num_epochs']:
         raise CourseError(
-            f'solo_epochs ({epochs["solo_epochs"]}) must be less than num_epochs '
-            f'({epochs["num_epochs"]}): this chapter looks at the combo epochs after them.'
+            f'solo_epochs ({parameters["solo_epochs"]}) must be less than num_epochs '
+            f'({parameters["num_epochs"]}): this chapter looks at the combo epochs after them.'
         )
     if parameters.get('disc_weight') == 0:
         raise CourseError(
@@ -71,18 +70,6 @@ def known(declared):
     of_no_use = () if 'discriminator' in declared else Experiment.of('combo', 'disc')
     fields = [n for n in Experiment.model_fields if n not in (*NOT_PARAMETERS, *of_no_use)]
     return list(dict.fromkeys([*declared, *fields]))
-
-
-def with_epochs(parameters):
-    """Parameters without `combo_epochs`, which gives `num_epochs` where that is 0.
-
-    A chapter lets one choose the epochs of either phase, and a finished run's `parameters.yaml`
-    says how many there were in all.
-    """
-    parameters = dict(parameters)
-    combo_epochs = parameters.pop('combo_epochs')
-    num_epochs = parameters['num_epochs'] or parameters['solo_epochs'] + combo_epochs
-    return parameters | {'num_epochs': num_epochs}
 
 
 def injected_names(cells):
