@@ -10,6 +10,7 @@ from d2lvae import metrics
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.frozen.warm import WARM_STARTS, load_warm
+from d2lvae.runs import held_out
 from d2lvae.runs.scores import frozen_features
 from d2lvae.vae import VAE
 
@@ -49,7 +50,7 @@ def run(experiment, warm, data, plain=None, seed=0):
     trainer.prepare(vae, data, disc)
     statistics = pd.DataFrame(timed(trainer.epochs()))
     X = to_float(data.held_out_images)
-    values = metrics.held_out_metrics(
+    values = held_out.held_out_metrics(
         vae,
         X,
         data.held_out_labels,
