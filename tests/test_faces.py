@@ -765,6 +765,15 @@ def test_a_path_that_cannot_be_is_refused(read, path):
     assert 'give' in refused(read, path)
 
 
+@pytest.mark.parametrize('suffix', ['', '.zip'])
+def test_a_name_that_no_folder_of_results_can_carry_is_refused(read, tmp_path, suffix):
+    write = write_zip if suffix else write_folder
+    path = write(tmp_path / f'{"ü" * 80}{suffix}', random_faces(10))
+    assert 'too long a name' in refused(read, path)
+    (tmp_path / 'short').symlink_to(path)
+    assert len(read(tmp_path / 'short').train_images) == 8
+
+
 # Permissions
 
 

@@ -13,6 +13,7 @@ from d2lvae.data.pictures import read_pictures
 MIN_FACES = 10
 SPLIT_SEED = 0
 TRAINING_SHARE = 0.8
+MAX_NAME = 150  # bytes: folders of results carry it between the names of two networks
 
 
 class AnimeFaces(ImageData):
@@ -33,7 +34,8 @@ class AnimeFaces(ImageData):
     Raises
     ------
     CourseError
-        If there are no faces or too few, or if the zip is damaged or made to do harm.
+        If there are no faces or too few, if the zip is damaged or made to do harm, or if its name
+        is too long for a folder of results.
     """
 
     features = 'faces'
@@ -43,6 +45,11 @@ class AnimeFaces(ImageData):
     ):
         own = path is not None
         path = Path(os.path.expanduser(path)) if own else find_faces(Path(root))
+        if len(path.name.encode(errors='surrogateescape')) > MAX_NAME:
+            raise CourseError(
+                f'{path.name} is too long a name for the folders of its results: give a link to it '
+                f'that has at most {MAX_NAME} letters.'
+            )
         images, self.skipped = read_pictures(path, 3, size, MIN_FACES, root)
         training, held_out = split(len(images))
         source = f'{len(images)} faces in {path.name}'
