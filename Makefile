@@ -21,6 +21,9 @@ unexport PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_NO_DEPS PIP_DR
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export JUPYTER_PREFER_ENV_PATH := 1
+# The configuration of a virtual environment counts more than its user's, and empty is not set.
+UNSET := target= prefix= root= user= no-deps= dry-run=
+UNSET_PIP := printf '%s\n' '[global]' $(UNSET) '[install]' $(UNSET)
 KEPT := {'kernelspec', ('language_info', 'name')}
 CHAPTERS := notebooks/*.ipynb tests/chapter_template.ipynb
 
@@ -98,10 +101,12 @@ $(READY): requirements.txt pyproject.toml
 	@echo 'Setting up .venv with the packages of requirements.txt, once: half a minute and the' \
 	    'time of the download; 1 GB of disk.'
 	@rm -f $@
+	@$(UNSET_PIP) > .venv/pip.conf
+	@echo 'unset JUPYTER_PATH  # whose kernels would come first' >> .venv/bin/activate
 	@# uv takes a fifth of the time of pip, which knows every kind of mirror.
 	@index=$${PIP_INDEX_URL:-$$(.venv/bin/pip config get global.index-url 2>/dev/null)}; \
 	.venv/bin/pip install -qq --no-deps -c requirements.txt uv && \
-	.venv/bin/uv pip install -q --python .venv/bin/python --link-mode copy \
+	.venv/bin/uv pip install -q --no-config --python .venv/bin/python --link-mode copy \
 	    $${index:+--default-index "$$index"} -r requirements.txt -e . 2>/dev/null || \
 	.venv/bin/pip install -qq --no-compile -r requirements.txt -e . || { \
 	    echo 'The packages were not installed: mend what the lines above name (the network, a' \
@@ -115,6 +120,7 @@ $(TORCH_READY): port/requirements.txt | $(READY)
 	@[ -e $@ ] || .venv/bin/python -m venv --clear .venv-torch
 	@echo 'Setting up .venv-torch, once: minutes, and 1 GB of disk, or several with the CUDA build.'
 	@rm -f $@
+	@$(UNSET_PIP) > .venv-torch/pip.conf
 	@.venv-torch/bin/pip install -qq --disable-pip-version-check -r port/requirements.txt || { \
 	    echo 'PyTorch was not installed: mend what the lines above name (the network, a full disk),' \
 	    'and repeat.' >&2; exit 1; }
@@ -129,6 +135,7 @@ $(BOOK_READY): book/requirements.txt
 	    'python3.11-venv), and repeat.' >&2; exit 1; }
 	@echo 'Setting up .venv-book, once: a minute, and 650 MB of disk.'
 	@rm -f $@
+	@$(UNSET_PIP) > .venv-book/pip.conf
 	@.venv-book/bin/pip install -qq --disable-pip-version-check -r book/requirements.txt || { \
 	    echo 'The packages were not installed: mend what the lines above name (the network, a full' \
 	    'disk), and repeat.' >&2; exit 1; }

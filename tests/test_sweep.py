@@ -527,6 +527,28 @@ def test_every_kind_of_pictures_of_a_sweep_is_looked_at_before_anything_is_run(
     assert main(['sweep', str(path)]) == 1
 
 
+def test_sweeps_of_one_name_over_other_runs_have_folders_of_their_own(tmp_path):
+    files = [{'latents': [2, 3]}, {'latents': [3, 2]}, {'latents': [2, 4]}]
+    grids = [grid.from_yaml(written(tmp_path, FACE_SIZES | lists))[0] for lists in files]
+    grids += [grid.from_catalogue('digits_dose', scale) for scale in ('smoke', 'reference')]
+    first, same, other, smoke, reference = (sweep.folder_of('mine', runs) for runs in grids)
+    assert first == same and first.name.startswith('mine-')
+    assert len({first, other, smoke, reference}) == 4
+
+
+def test_a_name_that_another_sweep_has_given_to_other_parameters_is_refused(
+    runs, tmp_path, capsys, monkeypatch
+):
+    named = FACE_SIZES | {'num_epochs': 1, 'run': 'mytest'}
+    [first], _ = grid.from_yaml(written(tmp_path, named))
+    results.run(first.experiment)
+    monkeypatch.setattr(sweep, 'connected', None)
+    before = outcome(runs)
+    assert main(['sweep', str(written(tmp_path, named | {'kl_weight': 2.0}))]) == 1
+    assert 'mytest was begun with other parameters' in capsys.readouterr().err
+    assert outcome(runs) == before
+
+
 def test_dollar_signs_and_bars_of_names_are_drawn_and_written(tmp_path):
     columns = {name for kind in tables.COLUMNS.values() for name, _ in kind.values()}
     summary = {

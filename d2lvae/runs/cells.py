@@ -1,7 +1,6 @@
 """The parameters cell of a chapter, checked before anything is trained."""
 
 import ast
-from typing import Annotated
 
 import pydantic
 
@@ -23,7 +22,7 @@ def checked(namespace):
     ------
     CourseError
         If a name was injected that is none of these, a value has another type than declared, or
-        there is nothing to compare: no seed, no combo epoch, or no weight of the discriminator.
+        there is nothing to compare: no combo epoch, or no weight of the discriminator.
     """
     declared, others = namespace['__annotations__'], {}
     for name in injected_names(namespace.get('In', [])):
@@ -33,11 +32,10 @@ def checked(namespace):
             )
         if name not in declared:
             others[name] = namespace[name]
-    limits = {'num_seeds': Annotated[int, pydantic.Field(ge=1)]}
     model = pydantic.create_model(
         'Parameters',
         __config__={'strict': True},
-        **{name: (limits.get(name, kind), ...) for name, kind in declared.items()},
+        **{name: (kind, ...) for name, kind in declared.items()},
     )
     values = {name: namespace[name] for name in declared}
     try:

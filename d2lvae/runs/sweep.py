@@ -5,6 +5,7 @@ cluster of several machines needs this repository and the folder of runs on all 
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import time
@@ -85,7 +86,7 @@ def run_sweep(name, runs, seeds, scheduler=None):
     """
     for experiment in {pictures_of(run.experiment): run.experiment for run in runs}.values():
         experiment.data()
-    folder, todo = paths.RUNS / 'sweeps' / name, tasks(runs, seeds)
+    folder, todo = folder_of(name, runs), tasks(runs, seeds)
     waiting, failures, summaries = set(todo), {}, {}
     publish_finished(runs, waiting, summaries, failures)
     print(f'{len(todo)} seeds to run' if todo else 'All seeds are finished.', flush=True)
@@ -102,6 +103,13 @@ def run_sweep(name, runs, seeds, scheduler=None):
         told = '; '.join(f'{task}: {reason.rstrip(".")}' for task, reason in failures.items())
         raise CourseError(f'Failed: {told}. The same command tries these again, and only these.')
     return folder
+
+
+def folder_of(name, runs):
+    """Where the table and the figure go: sweeps of one name over other runs are kept apart."""
+    names = sorted(f'{run.experiment.scale} {run.experiment.folder}\n' for run in runs)
+    digest = hashlib.sha256(''.join(names).encode(errors='surrogateescape')).hexdigest()
+    return paths.RUNS / 'sweeps' / f'{name}-{digest[:8]}'
 
 
 def pictures_of(experiment):
