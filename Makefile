@@ -102,7 +102,7 @@ $(READY): requirements.txt pyproject.toml
 	    'time of the download; 1 GB of disk.'
 	@rm -f $@
 	@$(UNSET_PIP) > .venv/pip.conf
-	@echo 'unset JUPYTER_PATH  # whose kernels would come first' >> .venv/bin/activate
+	@echo 'unset JUPYTER_PATH PYTHONPATH  # which come first' >> .venv/bin/activate
 	@# uv takes a fifth of the time of pip, which knows every kind of mirror.
 	@index=$${PIP_INDEX_URL:-$$(.venv/bin/pip config get global.index-url 2>/dev/null)}; \
 	.venv/bin/pip install -qq --no-deps -c requirements.txt uv && \

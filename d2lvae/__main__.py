@@ -199,6 +199,9 @@ def main(arguments=None):
     except CourseError as e:
         print(e, file=sys.stderr)
         return 1
+    except PermissionError as e:
+        print(f'{e.filename} may not be used ({e.strerror}): allow it.', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
             'Stopped: start the same command again to go on after the last finished epoch.',
@@ -208,4 +211,7 @@ def main(arguments=None):
 
 
 if __name__ == '__main__':
+    os.environ['MPLBACKEND'] = 'agg'  # whatever a user has set: no command opens a window
+    if sys.stdout:
+        sys.stdout.reconfigure(errors='replace')  # arrows in a terminal that has none
     sys.exit(main())

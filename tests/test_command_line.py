@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from PIL import Image
+from test_faces import ordinary  # noqa: F401
 from tiny import python
 
 from d2lvae.__main__ import main
@@ -71,6 +72,31 @@ def test_without_a_standard_output_a_command_does_its_work(tmp_path):
     command = f'{sys.executable} -m d2lvae list >&-'
     process = subprocess.run(command, shell=True, stderr=subprocess.PIPE, cwd=paths.ROOT)
     assert (process.returncode, process.stderr) == (0, b'')
+
+
+AFTERWARDS = """
+import contextlib, runpy
+with contextlib.suppress(SystemExit):
+    runpy.run_module('d2lvae', run_name='__main__')
+import matplotlib.pyplot as plt
+plt.figure()
+print('↑', plt.get_backend())
+"""
+
+
+def test_no_window_is_opened_and_no_letter_stops_a_command(tmp_path, monkeypatch):
+    monkeypatch.setenv('MPLBACKEND', 'TkAgg')
+    monkeypatch.setenv('PYTHONIOENCODING', 'ascii')
+    process = python('-c', AFTERWARDS, runs=tmp_path, cwd=tmp_path)
+    stdout, stderr = process.communicate(timeout=600)
+    assert stdout.endswith('\n? agg\n') and stderr == ''
+
+
+def test_a_folder_that_may_not_be_used_ends_with_one_line(ordinary, output, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(paths, 'RESULTS', ordinary / 'results')
+    (ordinary / 'results').mkdir(mode=0)
+    code, _, stderr = output('list')
+    assert code == 1 and str(ordinary / 'results') in one_line(stderr)
 
 
 @pytest.mark.parametrize('threads', ['', ' ', '0', '-1', 'many', '3,2', '3'])

@@ -66,8 +66,8 @@ def test_packages_go_into_the_environment_whatever_pip_is_set_to(set_up):
     assert (set_up / '.venv' / 'lib' / 'python3.11' / 'site-packages' / 'setup_probe.py').exists()
 
 
-def test_an_activated_environment_has_the_kernels_of_its_own_alone(set_up):
-    command = '. .venv/bin/activate; echo "$VIRTUAL_ENV ${JUPYTER_PATH-not set}"'
-    foreign = os.environ | {'JUPYTER_PATH': '/opt/other/share/jupyter'}
+def test_an_activated_environment_has_kernels_and_packages_of_its_own_alone(set_up):
+    command = '. .venv/bin/activate; echo "$VIRTUAL_ENV ${JUPYTER_PATH-none} ${PYTHONPATH-none}"'
+    foreign = os.environ | {'JUPYTER_PATH': '/opt/other/jupyter', 'PYTHONPATH': '/opt/other'}
     said = subprocess.check_output(command, shell=True, cwd=set_up, env=foreign, text=True)
-    assert said == f'{set_up / ".venv"} not set\n'
+    assert said == f'{set_up / ".venv"} none none\n'

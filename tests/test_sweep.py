@@ -77,6 +77,7 @@ WRONG = {
     'another key': 'parameters: {lr: 0.1}\nepochs: 3',
     'no seeds': 'parameters: {lr: 0.1}\nseeds: []',
     'a negative seed': 'parameters: {lr: 0.1}\nseeds: [-1]',
+    'a large seed': 'parameters: {lr: 0.1}\nseeds: [4294967296]',
     'an empty list': 'parameters: {lr: []}',
     'an unknown parameter': 'parameters: {rate: 0.1}',
     'a wrong value': 'parameters: {lr: [0.1, -1]}',
@@ -93,6 +94,21 @@ def test_a_sweep_that_cannot_be_read_ends_with_a_sentence(tmp_path, case, capsys
     assert main(['sweep', str(path)]) == 1
     stderr = capsys.readouterr().err
     assert stderr.count('\n') == 1 and ('mine.yaml' in stderr or 'arameter' in stderr)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_a_file_is_read_as_an_editor_has_saved_it(tmp_path, encoding):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('parameters:\n  dataset: Köpfe\n', encoding)
+    [run], _ = grid.from_yaml(path)
+    assert run.experiment.dataset == 'Köpfe'
+
+
+def test_a_file_in_another_encoding_ends_with_a_sentence(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('parameters:\n  dataset: Köpfe\n', 'latin-1')
+    with pytest.raises(CourseError, match='mine.yaml is no sweep'):
+        grid.from_yaml(path)
 
 
 def test_one_name_for_several_runs_is_refused_with_the_runs(tmp_path):

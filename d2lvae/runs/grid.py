@@ -10,6 +10,8 @@ from d2lvae.base.errors import CourseError
 from d2lvae.runs import catalogue
 from d2lvae.runs.experiment import Experiment
 
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
+
 
 class Run(NamedTuple):
     """An experiment of a sweep, its noise control, and the row of the study it stands for."""
@@ -26,7 +28,7 @@ class SweepFile(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True, extra='forbid')
 
     parameters: Annotated[dict[str, Any], pydantic.Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] = [0]
+    seeds: Annotated[list[Seed], pydantic.Field(min_length=1)] = [0]
 
 
 def from_catalogue(group, scale):
@@ -77,12 +79,12 @@ class UniqueKeys(yaml.SafeLoader):
 
 def read(path):
     try:
-        return SweepFile(**yaml.load(path.read_text(), UniqueKeys))
+        return SweepFile(**yaml.load(path.read_bytes(), UniqueKeys))
     except pydantic.ValidationError as e:
         error = e.errors()[0]
         place = '.'.join(map(str, error['loc']))
         reason = f'{place}: {error["msg"]}'
-    except (OSError, UnicodeDecodeError, TypeError, yaml.YAMLError) as e:
+    except (OSError, TypeError, yaml.YAMLError) as e:
         reason = ' '.join(str(e).split())
     raise CourseError(
         f'{path} is no sweep ({reason}): give {", ".join(catalogue.GROUPS)}, or a YAML file of '

@@ -109,7 +109,7 @@ def first_method(cls):
 
 
 def own_files(folder):
-    return {path.name: path.read_text() for path in folder.glob('own_*.py')}
+    return {path.name: path.read_text('utf-8') for path in folder.glob('own_*.py')}
 
 
 def register(sources):
