@@ -1,5 +1,6 @@
 """A chapter's parameters: what papermill injects is checked by name and by type."""
 
+from datetime import date
 from typing import Literal
 
 import pytest
@@ -116,8 +117,8 @@ def test_a_chapter_about_discriminators_needs_combo_epochs_and_a_weight():
     assert 'disc_weight must be more than 0' in refused(of_a_discriminator(disc_weight=0.0))
 
 
-@pytest.mark.parametrize('given', [2023, 100000.0])
+@pytest.mark.parametrize('given', [2023, 100000.0, date(2023, 1, 1)])
 def test_a_name_of_digits_that_papermill_has_made_a_number_is_explained(given):
     namespace = notebook(dataset=given) | {'__annotations__': {'dataset': str}}
     sentence = refused(namespace)
-    assert f'was {given}: to keep' in sentence and '-r dataset in place of -p' in sentence
+    assert f'was {given!r}: to keep' in sentence and '-r dataset in place of -p' in sentence

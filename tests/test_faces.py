@@ -760,9 +760,10 @@ def test_a_link_to_nothing_in_the_place_of_the_faces_is_named(read, tmp_path):
     assert 'anime_faces is a link to nothing' in refused(read)
 
 
-@pytest.mark.parametrize('path', ['y' * 300, '~nobody_of_this_name/faces', 'a\0b'])
+@pytest.mark.parametrize('path', ['', 'y' * 300, '~nobody_of_this_name/faces', 'a\0b'])
 def test_a_path_that_cannot_be_is_refused(read, path):
     assert 'give' in refused(read, path)
+    assert 'give' in refused(AnimeFaces.read_own, path)
 
 
 @pytest.mark.parametrize('suffix', ['', '.zip'])

@@ -57,10 +57,11 @@ def sentence(error, known=()):
     if error['type'] == 'value_error':
         return error['msg'].removeprefix('Value error, ') + '.'
     hint = ' (in YAML a number like 1e-4 is written 1.0e-4)' if is_number(given) else ''
-    if error['type'] == 'string_type' and isinstance(given, int | float):
+    if error['type'] == 'string_type' and given is not None:
         hint = f': to keep a name of digits as it is, give papermill -r {name} in place of -p, and '
         hint += 'YAML the name in quotes'
-    return f'Parameter {name} {error["msg"].removeprefix("Input ")}, but was {given!r}{hint}.'
+    should = error['msg'].removeprefix('Input ').removeprefix('String ')
+    return f'Parameter {name} {should}, but was {given!r}{hint}.'
 
 
 def is_number(given):

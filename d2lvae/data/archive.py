@@ -1,13 +1,14 @@
 """Picture files in a folder or a zip: their names, their bytes, and a key to their contents."""
 
 import hashlib
+import os
 import re
 import stat
 import struct
 import sys
 import zipfile
 from functools import partial
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from d2lvae.base.errors import CourseError
@@ -49,6 +50,13 @@ class File(NamedTuple):
         if len(content) > MAX_FILE:
             raise ValueError(f'larger than {MAX_FILE // 2**20} MB')
         return content
+
+
+def given(path):
+    """The path of one's own pictures; CourseError if it is empty, which would be this folder."""
+    if not str(path):
+        raise CourseError('The path of the pictures is empty: give one, or . for this folder.')
+    return Path(os.path.expanduser(path))
 
 
 def content_key(path, pictures):

@@ -7,6 +7,7 @@ import numpy as onp
 
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
+from d2lvae.data import archive
 from d2lvae.data.images import ImageData, first
 from d2lvae.data.pictures import read_pictures
 
@@ -44,7 +45,7 @@ class AnimeFaces(ImageData):
         self, path=None, num_train=0, num_held_out=0, size=64, root=paths.DATA, batch_size=64
     ):
         own = path is not None
-        path = Path(os.path.expanduser(path)) if own else find_faces(Path(root))
+        path = archive.given(path) if own else find_faces(Path(root))
         if len(path.name.encode(errors='surrogateescape')) > MAX_NAME:
             raise CourseError(
                 f'{path.name} is too long a name for the folders of its results: give a link to it '

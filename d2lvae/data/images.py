@@ -1,8 +1,6 @@
 """Pictures in memory: uint8 arrays of shape (N, C, H, W), checked, and never changed silently."""
 
 import hashlib
-import os
-from pathlib import Path
 
 import numpy as onp
 from d2l import mxnet as d2l
@@ -10,7 +8,7 @@ from mxnet import np
 
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
-from d2lvae.data.archive import tell
+from d2lvae.data.archive import given, tell
 from d2lvae.data.idx import is_idx, read_digits
 from d2lvae.data.pictures import read_pictures, refuse_useless
 
@@ -67,7 +65,7 @@ class ImageData(d2l.DataModule):
         only if the class has no `side`, and the labels (N,) that lie beside an idx file, or None.
         Raises CourseError if they can't be read, are fewer than two, or show nothing.
         """
-        path, side = Path(os.path.expanduser(path)), cls.side or size
+        path, side = given(path), cls.side or size
         if cls.kind == 'faces':
             return read_pictures(path, 3, side, MIN_SCORED, paths.DATA)[0], None
         if is_idx(path):

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -25,7 +24,7 @@ def read_pictures(path, channels, size, least, root):
 
     Parameters
     ----------
-    path : str or Path
+    path : Path
         A zip, or a folder that is searched with all that it holds.
     channels : 1 or 3
         1: digits, made grey and resized; 3: faces, cut to a square around their middle and resized.
@@ -46,7 +45,6 @@ def read_pictures(path, channels, size, least, root):
     CourseError
         If there are too few pictures, if all are of one colour, or as in `archive.pictures_in`.
     """
-    path = Path(os.path.expanduser(path))
     files, left_out = archive.pictures_in(path)
     key = f'{CACHED_AS[channels]}-{archive.content_key(path, files)}-{size}-{DECODER}'
     images, facts = cache.load(Path(root) / 'cache', key) or ((), {'skipped': []})

@@ -47,8 +47,8 @@ class Checkpoint:
             except Exception as e:  # pickle and MXNet have many for a file that is not whole
                 files.set_aside(self.folder)
                 raise CourseError(
-                    f'{self.folder} was damaged ({one_line(e)}): start the same command again, '
-                    'which trains this seed from its beginning.'
+                    f'{self.folder} was damaged ({one_line(e.__cause__ or e)}): start the same '
+                    'command again, which trains this seed from its beginning.'
                 ) from e
             if rows[-1].get('ratio') is not None:
                 trainer.ratio = np.array(rows[-1]['ratio'])
