@@ -21,17 +21,14 @@ def dense_layers(num_inputs, num_layers, num_nodes, num_outputs):
 
 
 def conv_layers(in_channels, channels, kernel=4, strides=2, norm='batch'):
-    """A convolution, its norm and LeakyReLU."""
-    yield conv(in_channels, channels, kernel, strides, 1, norm == 'spectral')
+    """A convolution, its norm ('batch', 'spectral' or 'none') and LeakyReLU."""
+    if norm == 'spectral':
+        yield SpectralConv2D(in_channels, channels, kernel, strides, padding=1)
+    else:
+        yield nn.Conv2D(channels, kernel, strides, 1, in_channels=in_channels)
     if norm == 'batch':
         yield nn.BatchNorm(in_channels=channels)
     yield nn.LeakyReLU(LEAK)
-
-
-def conv(in_channels, channels, kernel, strides, padding, spectral=False):
-    if spectral:
-        return SpectralConv2D(in_channels, channels, kernel, strides, padding)
-    return nn.Conv2D(channels, kernel, strides, padding, in_channels=in_channels)
 
 
 def doubled(first, num):
@@ -74,30 +71,6 @@ def transposed_conv(in_channels, channels):
 
 
 UPSAMPLING = {'resize': resize_conv, 'transposed': transposed_conv}
-
-
-class Residual(nn.HybridBlock):
-    """Two 3x3 convolutions with batch norm, added to their input (He et al. 2016, figure 2)."""
-
-    def __init__(self, in_channels, channels, strides=1):
-        super().__init__()
-        self.body = nn.HybridSequential()
-        self.body.add(
-            nn.Conv2D(channels, 3, strides, 1, in_channels=in_channels, use_bias=False),
-            nn.BatchNorm(in_channels=channels),
-            nn.Activation('relu'),
-            nn.Conv2D(channels, 3, 1, 1, in_channels=channels, use_bias=False),
-            nn.BatchNorm(in_channels=channels),
-        )
-        self.shortcut = nn.HybridSequential()
-        if strides > 1:
-            self.shortcut.add(
-                nn.Conv2D(channels, 1, strides, in_channels=in_channels, use_bias=False),
-                nn.BatchNorm(in_channels=channels),
-            )
-
-    def hybrid_forward(self, F, X):
-        return F.npx.activation(self.body(X) + self.shortcut(X), act_type='relu')
 
 
 class SpectralConv2D(nn.HybridBlock):
@@ -146,22 +119,11 @@ def power_iteration(net):
 
 def has_batch_norm(net):
     """Whether what a network says of a picture depends on the others of its batch."""
-    found = []
-    net.apply(lambda block: found.append(isinstance(block, nn.BatchNorm)))
-    return any(found)
+    return len(net.collect_params('.*running_mean').keys()) > 0
 
 
 class Graph(nn.HybridBlock):
-    """A function of arrays as one graph, its networks included: one call instead of one for each
-    operator.
-
-    Parameters
-    ----------
-    function : callable
-        Takes arrays, and `F` by name; returns arrays.
-    nets : HybridBlock
-        The networks that it calls.
-    """
+    """A function of arrays and `F`, with the networks that it calls, as one call of MXNet."""
 
     def __init__(self, function, *nets):
         super().__init__()

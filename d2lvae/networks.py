@@ -4,14 +4,14 @@ import math
 from functools import partial
 from inspect import signature
 
+from mxnet import np
 from mxnet.gluon import nn
+from mxnet.gluon.model_zoo.vision import BasicBlockV1, ResNetV1
 
 from d2lvae.base.errors import CourseError
-from d2lvae.layers import UPSAMPLING, Residual, SpectralConv2D, conv_layers, dense_layers, doubled
+from d2lvae.layers import UPSAMPLING, SpectralConv2D, conv_layers, dense_layers, doubled
 
 SMALLEST = 4  # side of the map between the convolutions and the latents
-
-# Dense networks
 
 
 class DenseEncoder(nn.HybridBlock):
@@ -51,9 +51,6 @@ class DenseLogReg(nn.HybridBlock):
 
     def hybrid_forward(self, F, X):
         return F.np.reshape(self.net(X), (-1,))
-
-
-# Convolutional networks
 
 
 class ConvEncoder(nn.HybridBlock):
@@ -105,20 +102,14 @@ class ConvDecoder(nn.HybridBlock):
 class ConvDisc(nn.HybridBlock):
     """Discriminator: three strided convolutions with LeakyReLU; pictures to one logit each, (N,).
 
-    Parameters
-    ----------
-    disc_channels : int
-        Of the first convolution; each further one has twice as many.
-    disc_norm : {'batch', 'spectral', 'none'}
-        Batch norm from the second convolution on, as in the study; or spectral norm of every
-        layer (`layers.SpectralConv2D`).
-    deep : bool
-        Adds a 3x3 convolution on every scale: the DeepConvDisc.
+    The first has `disc_channels`, each further one twice as many. `disc_norm` is 'batch' (from the
+    second convolution on, as in the study), 'spectral' (every layer) or 'none'. `deep` adds a 3x3
+    convolution on every scale.
     """
 
     def __init__(self, shape, disc_channels=32, disc_norm='batch', deep=False):
         super().__init__()
-        scales_between(shape)
+        widths(shape, disc_channels)
         self.net = nn.HybridSequential()
         inputs, norm = shape[0], 'none' if disc_norm == 'batch' else disc_norm
         for scale, outputs in enumerate(doubled(disc_channels, 3)):
@@ -149,33 +140,22 @@ class ResNet(nn.HybridBlock):
 
     def __init__(self, shape, disc_channels=64):
         super().__init__()
-        scales_between(shape)
-        self.net = nn.HybridSequential()
-        self.net.add(
-            nn.Conv2D(disc_channels, 7, 2, 3, in_channels=shape[0], use_bias=False),
-            nn.BatchNorm(in_channels=disc_channels),
-            nn.Activation('relu'),
-            nn.MaxPool2D(3, 2, 1),
-        )
-        inputs = disc_channels
-        for stage, outputs in enumerate(doubled(disc_channels, 4)):
-            self.net.add(Residual(inputs, outputs, 2 if stage else 1), Residual(outputs, outputs))
-            inputs = outputs
-            if stage == 0:
-                self.middle = len(self.net)
-        self.net.add(nn.GlobalAvgPool2D(), nn.Dense(1, in_units=inputs))
+        widths(shape, disc_channels)
+        channels = [disc_channels, *doubled(disc_channels, 4)]
+        resnet = ResNetV1(BasicBlockV1, [2, 2, 2, 2], channels, classes=1)
+        self.net, self.middle = resnet.features, 5
+        self.net.add(resnet.output)
+        self.net.infer_shape(np.zeros((1, *shape)))
 
     def hybrid_forward(self, F, X):
         return F.np.reshape(self.net(X), (-1,))
 
 
 def widths(shape, base_channels):
-    """Channels on each scale between a picture of `shape` (C, S, S) and the map of 4x4."""
-    return doubled(base_channels, scales_between(shape))
+    """Channels on each scale between a picture of `shape` (C, S, S) and the map of 4x4.
 
-
-def scales_between(shape):
-    """How often the side of a picture (C, S, S) is halved to 4; CourseError if it can't be."""
+    Raises CourseError if the side can't be halved to 4.
+    """
     scales = math.log2(shape[1] / SMALLEST)
     if shape[1] != shape[2] or scales < 1 or scales % 1:
         raise CourseError(
@@ -183,7 +163,7 @@ def scales_between(shape):
             f'and these have {shape[1]} x {shape[2]} pixels: use the faces of avatars or anime, '
             'or use DenseVAE and DenseLogReg.'
         )
-    return int(scales)
+    return doubled(base_channels, int(scales))
 
 
 # What an experiment names. A constructor takes the pictures' shape and, by their names, those of
