@@ -38,11 +38,10 @@ def doubled(first, num):
 def resize_conv(in_channels, channels):
     """Doubles height and width by nearest-neighbour resizing, then convolves, 3x3.
 
-    A transposed convolution gives neighbouring pixels different weights, and so a checkerboard;
-    resizing first does not (Odena, Dumoulin and Olah 2016), but then the convolution works on four
-    times as many pixels. Resizing is itself two steps, zeros between the pixels and a sum over 2x2,
-    and sums and convolutions can change places: zeros and a convolution, which together are a
-    transposed convolution, and then the sum (here a mean) give the same at less than its price.
+    Unlike a transposed convolution alone it leaves no checkerboard (Odena, Dumoulin and Olah 2016).
+    Resizing is zeros between the pixels, then a sum over 2x2. Sums and convolutions can change
+    places: zeros and convolution, which are a transposed convolution, then the sum (here a mean)
+    give the same for less, because the convolution skips the zeros.
     """
     yield nn.Conv2DTranspose(channels, 3, strides=2, in_channels=in_channels)
     yield Mean2x2(channels)
@@ -51,8 +50,7 @@ def resize_conv(in_channels, channels):
 class Mean2x2(nn.HybridBlock):
     """The mean of every 2x2 pixels, one row and column fewer than came in.
 
-    A convolution of each channel by itself: with three channels oneDNN's pooling takes ten times
-    as long.
+    As a convolution: with three channels oneDNN's pooling takes ten times as long.
     """
 
     def __init__(self, channels):
@@ -122,18 +120,13 @@ def has_batch_norm(net):
     return len(net.collect_params('.*running_mean').keys()) > 0
 
 
-class Graph(nn.HybridBlock):
+def graph(function, *nets):
     """A function of arrays and `F`, with the networks that it calls, as one call of MXNet."""
-
-    def __init__(self, function, *nets):
-        super().__init__()
-        self.function = function
-        for net in nets:
-            self.register_child(net)
-        self.hybridize(static_alloc=True)
-
-    def hybrid_forward(self, F, *inputs):
-        return self.function(*inputs, F=F)
+    block = nn.HybridLambda(lambda F, *inputs: function(*inputs, F=F))
+    for net in nets:
+        block.register_child(net)
+    block.hybridize(static_alloc=True)
+    return block
 
 
 def initialize(net, seed):

@@ -38,19 +38,23 @@ class DenseDecoder(nn.HybridBlock):
         return F.npx.reshape(self.net(z), (-2, *self.shape))
 
 
-class DenseLogReg(nn.HybridBlock):
-    """Discriminator: a logistic regression on hidden layers; pictures to one logit each, (N,).
+class Discriminator(nn.HybridBlock):
+    """Pictures (N, C, H, W) to one logit each, (N,).
 
-    `middle`, here and below, is how many layers of `net` give the features of Dis_l.
+    The first `middle` layers of `net` give the features of Dis_l.
     """
+
+    def hybrid_forward(self, F, X):
+        return F.np.reshape(self.net(X), (-1,))
+
+
+class DenseLogReg(Discriminator):
+    """A logistic regression on hidden layers."""
 
     def __init__(self, shape, disc_layers=1, disc_nodes=200):
         super().__init__()
         self.net = dense_layers(math.prod(shape), disc_layers, disc_nodes, 1)
         self.middle = disc_layers
-
-    def hybrid_forward(self, F, X):
-        return F.np.reshape(self.net(X), (-1,))
 
 
 class ConvEncoder(nn.HybridBlock):
@@ -63,14 +67,13 @@ class ConvEncoder(nn.HybridBlock):
     def __init__(self, shape, latents=512, base_channels=32, deep=False):
         super().__init__()
         self.latents = latents
+        channels = widths(shape, base_channels)
         self.net = nn.HybridSequential()
-        inputs = shape[0]
-        for outputs in widths(shape, base_channels):
+        for inputs, outputs in zip([shape[0], *channels], channels):
             self.net.add(*conv_layers(inputs, outputs))
             if deep:
                 self.net.add(*conv_layers(outputs, outputs, 3, 1))
-            inputs = outputs
-        self.net.add(nn.Dense(2 * latents, in_units=inputs * SMALLEST**2))
+        self.net.add(nn.Dense(2 * latents, in_units=channels[-1] * SMALLEST**2))
 
     def hybrid_forward(self, F, X):
         return F.np.split(self.net(X), 2, axis=1)
@@ -99,8 +102,8 @@ class ConvDecoder(nn.HybridBlock):
         return self.net(F.npx.reshape(self.dense(z), self.map))
 
 
-class ConvDisc(nn.HybridBlock):
-    """Discriminator: three strided convolutions with LeakyReLU; pictures to one logit each, (N,).
+class ConvDisc(Discriminator):
+    """Three strided convolutions with LeakyReLU, then a linear layer.
 
     The first has `disc_channels`, each further one twice as many. `disc_norm` is 'batch' (from the
     second convolution on, as in the study), 'spectral' (every layer) or 'none'. `deep` adds a 3x3
@@ -128,15 +131,9 @@ class ConvDisc(nn.HybridBlock):
             # layout in which oneDNN's batch norm takes fifty times as long.
             self.net.add(nn.Dense(1, in_units=inputs * side**2))
 
-    def hybrid_forward(self, F, X):
-        return F.np.reshape(self.net(X), (-1,))
 
-
-class ResNet(nn.HybridBlock):
-    """Discriminator: the ResNet-18 of He et al. 2016; pictures to one logit each, (N,).
-
-    `disc_channels` is the width of its first stage, 64 in the paper.
-    """
+class ResNet(Discriminator):
+    """The ResNet-18 of He et al. 2016; `disc_channels`: of its first stage, 64 in the paper."""
 
     def __init__(self, shape, disc_channels=64):
         super().__init__()
@@ -146,9 +143,6 @@ class ResNet(nn.HybridBlock):
         self.net, self.middle = resnet.features, 5
         self.net.add(resnet.output)
         self.net.infer_shape(np.zeros((1, *shape)))
-
-    def hybrid_forward(self, F, X):
-        return F.np.reshape(self.net(X), (-1,))
 
 
 def widths(shape, base_channels):
