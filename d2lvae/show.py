@@ -7,7 +7,6 @@ import re
 import textwrap
 
 import ipywidgets
-import numpy as onp
 import pandas as pd
 import PIL.Image
 import pygments
@@ -17,7 +16,7 @@ from mxnet import np
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from d2lvae import metrics, plots
+from d2lvae import plots
 from d2lvae.base import paths
 from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
@@ -255,7 +254,7 @@ def seconds(folder, seed=None):
     return pd.Series({'seconds': total, **per_epoch}, index=['seconds', 'solo', 'combo'])
 
 
-# Stored pictures, and pictures against noise
+# Stored pictures
 
 
 def picture(folder, name, alt=None):
@@ -283,13 +282,3 @@ def reconstructions(folder):
     """The stored pictures (2, 10, 3, H, W) of a finished reference run: real, reconstructed."""
     with PIL.Image.open(paths.RESULTS / folder / 'reconstructions.png') as image:
         return plots.tiles(image, parameters(folder).get('image_size', 28))
-
-
-def noise_curve(X, X_plain, top, measures, num=8):
-    """What `plots.trade_off` draws of the noise control, up to a sharpness of `top` times the real.
-
-    `measures` maps the names of the planes to functions of (X, noisy pictures).
-    """
-    shares = onp.linspace(metrics.sharpness_ratio(X, X_plain), top, num)
-    noisy = [metrics.noise_control(X_plain, share * metrics.sharpness(X)) for share in shares]
-    return {name: ([f(X, Y) for Y in noisy], shares) for name, f in measures.items()}
