@@ -18,7 +18,6 @@ from pygments.lexers import PythonLexer
 
 from d2lvae import plots
 from d2lvae.base import paths
-from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
 from d2lvae.runs import catalogue, claims, tables
 
@@ -34,11 +33,6 @@ WORDS |= {'kl': ('KL in nats', '.1f'), 'active_units': ('latents in use', '.0f')
 for name in (*FACES.split()[:4], 'digit_accuracy', *FLOORS):
     control = f'control_{name.removesuffix("_reconstructions")}'
     WORDS[control] = f'{WORDS[name][0]}, noise', WORDS[name][1]
-STORED = {
-    'reconstructions.png': 'Ten held-out pictures, and their reconstructions below them.',
-    'samples.png': 'Thirty pictures decoded from draws of the prior.',
-    'curves.png': 'Every loss term against the epoch.',
-}
 PAPER = (  # grey like a cell
     'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
     'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'
@@ -255,14 +249,6 @@ def seconds(folder, seed=None):
 
 
 # Stored pictures
-
-
-def picture(folder, name, alt=None):
-    """Show a stored picture of a finished reference run."""
-    path = paths.RESULTS / folder / name
-    image = PIL.Image.open(path)
-    width = round(image.width * 100 / image.info.get('dpi', (100,))[0])  # of a screen
-    deliver(path.read_bytes(), alt or STORED[name], width=width)
 
 
 def ladder(folders, columns=(0, 1, 2), alt=None):

@@ -8,11 +8,11 @@ from tiny import pictures
 from d2lvae.augment import Move
 from d2lvae.data import to_float
 
-MOVES = [Move(2, 0, False), Move(0, -1, False), Move(-3, 2, True), Move(0, 0, True)]
+MOVES = [Move(2, 0, False), Move(0, -1, False), Move(-2, 2, True), Move(0, 0, True)]
 
 
-def some_pictures():
-    return to_float(pictures(3, (2, 6, 5)))
+def some_pictures(seed=0):
+    return to_float(pictures(3, (2, 6, 5), seed))
 
 
 @pytest.mark.parametrize('move', MOVES)
@@ -25,7 +25,7 @@ def test_there_and_back_are_inverse(move):
 @pytest.mark.parametrize('move', MOVES)
 def test_back_is_the_adjoint_of_there(move):
     """So a gradient that is moved back belongs to the pictures before the move."""
-    X, G = some_pictures(), some_pictures()[::-1].copy()
+    X, G = some_pictures(), some_pictures(seed=1)
     there, back = move.there(np.array(X)).asnumpy(), move.back(np.array(G)).asnumpy()
     assert (there * G).sum() == pytest.approx((X * back).sum(), rel=1e-5)
     assert (there * G).sum() != pytest.approx((X * G).sum(), rel=1e-5)

@@ -199,16 +199,6 @@ def test_a_ladder_is_cut_from_stored_pictures(weighed, monkeypatch):
     assert rows['0'][1:] == (20.0, 0.1)
 
 
-def test_a_stored_picture_is_shown_as_it_is(weighed, monkeypatch):
-    shown = []
-    monkeypatch.setattr(show, 'deliver', lambda png, alt, width: shown.append((png, alt, width)))
-    show.picture(weighed['0'], 'reconstructions.png')
-    [(png, alt, width)] = shown
-    path = paths.RESULTS / weighed['0'] / 'reconstructions.png'
-    assert png == path.read_bytes() and width == 10 * (96 + 6) - 6
-    assert alt.startswith('Ten held-out pictures')
-
-
 @pytest.mark.parametrize('in_lab', [True, False])
 def test_sliders_are_only_where_something_can_be_moved(in_lab, monkeypatch):
     calls = []
