@@ -7,8 +7,6 @@ number of steps in an epoch.
 import math
 from typing import Literal
 
-import numpy as onp
-
 from d2lvae.base.parameters import Parameters, parameter
 
 
@@ -23,11 +21,11 @@ class TrainingParameters(Parameters):
         'constant', 'of lr; cosine: it falls to 0 over the run (Loshchilov and Hutter 2017)'
     )
     beta1: float = parameter(0.9, "Adam's decay of the mean gradient", ge=0, lt=1)
-    binarise_input: bool = parameter(False, 'the encoder sees Bernoulli(pixel)', 'digits')
+    binarise_input: bool = parameter(False, 'the encoder sees draws of Bernoulli(pixel)', 'digits')
     augment: float = parameter(0.0, 'pixels, sd of random shifts, turns and zooms', ge=0, le=4)
     flip: bool = parameter(False, 'mirror each training picture with probability 1/2', 'faces')
     kl_weight: float = parameter(1.0, 'of the KL divergence: beta (Higgins et al. 2017)', ge=0)
-    disc_weight: float = parameter(1.0, 'of the adversarial loss; 0: none', 'combo', ge=0)
+    disc_weight: float = parameter(1.0, 'of the adversarial loss; 0 trains no D', 'combo', ge=0)
     pbp_weight: float = parameter(1.0, 'of the PBP loss in combo epochs', 'combo', ge=0)
     pbp_decay: float = parameter(1.0, 'what pbp_weight is multiplied by', 'combo', gt=0, le=1)
     pbp_decay_every: float = parameter(25.0, 'combo epochs between two decays', 'combo', gt=0)
@@ -36,8 +34,10 @@ class TrainingParameters(Parameters):
         'fixed', 'adaptive: disc_weight times the ratio of gradients (Esser et al. 2021)', 'disc'
     )
     disc_warmup_epochs: int = parameter(0, 'the last solo epochs, which train D too', 'disc', ge=0)
-    disc_ramp_epochs: float = parameter(0.0, 'combo epochs while disc_weight rises', 'disc', ge=0)
-    disc_shift: int = parameter(0, 'pixels, most that D sees shifted', 'disc', ge=0, le=16)
+    disc_ramp_epochs: float = parameter(
+        0.0, 'the first combo epochs, in which disc_weight rises from 0', 'disc', ge=0
+    )
+    disc_shift: int = parameter(0, 'greatest shift of what D sees, in pixels', 'disc', ge=0, le=16)
     dis_l_weight: float = parameter(0.0, 'of Dis_l (Larsen et al. 2016)', 'disc', ge=0)
 
     @property
@@ -77,9 +77,3 @@ def lr_at(p, step, num_steps):
     if p.lr_schedule == 'constant':
         return p.lr
     return p.lr * (1 + math.cos(math.pi * step / (p.num_epochs * num_steps))) / 2
-
-
-def mean_over_epoch(value_at, p, epoch, num_steps):
-    """Mean of a schedule over the steps of an epoch."""
-    steps = range(epoch * num_steps, (epoch + 1) * num_steps)
-    return float(onp.mean([value_at(p, step, num_steps) for step in steps]))

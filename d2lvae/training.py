@@ -11,7 +11,7 @@ from d2lvae.base.errors import CourseError
 from d2lvae.base.totals import Totals
 from d2lvae.layers import graph
 from d2lvae.losses import ADVERSARIAL, PBP_LOSSES, sigmoid, summed
-from d2lvae.schedules import disc_weight_at, lr_at, mean_over_epoch, pbp_weight_at, phase
+from d2lvae.schedules import disc_weight_at, lr_at, pbp_weight_at, phase
 
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
 MAX_RATIO = 1e4  # of the gradients, in the code of Esser et al. 2021
@@ -97,13 +97,15 @@ class Trainer(d2l.Trainer):
 
     def row(self, means, lr):
         """The statistics of the epoch that has just ended."""
-        of_epoch = self.p, self.epoch, self.num_steps
-        combo = phase(self.p, self.epoch) == 'combo'
+        steps = range(self.epoch * self.num_steps, (self.epoch + 1) * self.num_steps)
+        pbp_weights = [pbp_weight_at(self.p, step, self.num_steps) for step in steps]
+        disc_weights = [disc_weight_at(self.p, step, self.num_steps) for step in steps]
+        kind = phase(self.p, self.epoch)
         return {
             'epoch': self.epoch,
-            'phase': 'combo' if combo else 'solo',
-            'pbp_weight': mean_over_epoch(pbp_weight_at, *of_epoch),
-            'disc_weight': mean_over_epoch(disc_weight_at, *of_epoch) if combo else None,
+            'phase': kind,
+            'pbp_weight': float(onp.mean(pbp_weights)),
+            'disc_weight': float(onp.mean(disc_weights)) if kind == 'combo' else None,
             **means,
             **({} if self.ratio is None else {'ratio': self.ratio.item()}),
             'lr': lr,
