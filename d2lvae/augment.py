@@ -17,10 +17,8 @@ def jittered(X, shift, rng):
     size. Bilinear; what comes in from outside is black.
     """
     n = len(X)
-    angle, zoom = (
-        0.16 * shift * rng.standard_normal(n),
-        onp.exp(0.1 * shift * rng.standard_normal(n)),
-    )
+    angle = 0.16 * shift * rng.standard_normal(n)
+    zoom = onp.exp(0.1 * shift * rng.standard_normal(n))
     cos, sin = zoom * onp.cos(angle), zoom * onp.sin(angle)
     dx, dy = 2 * shift / (X.shape[-1] - 1) * rng.standard_normal((2, n))
     affine = onp.stack([cos, -sin, dx, sin, cos, dy], axis=1).astype('float32')

@@ -50,15 +50,8 @@ def two_updates(path=None, alt=None):
     gradient(axis, (2.9, 0.65), (2.9, 0.28), BLACK)
     words = r'$w\times$, through D, which stays as it is'
     gradient(axis, (10.2, -0.3), (5.75, -0.3), THROUGH_D, words, (8, -0.95), bend=-0.08)
-    gradient(
-        axis,
-        (5.45, -0.3),
-        (1.5, -0.35),
-        BLACK,
-        'both together, and the KL',
-        (3.5, -0.95),
-        bend=-0.08,
-    )
+    words = 'both together, and the KL'
+    gradient(axis, (5.45, -0.3), (1.5, -0.35), BLACK, words, (3.5, -0.95), bend=-0.08)
     finish(
         figure,
         alt

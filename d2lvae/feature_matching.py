@@ -12,10 +12,9 @@ PRIOR_NOISE = 1  # the random stream of the prior's latents
 class FeatureMatchingTrainer(Trainer):
     """A trainer whose combo steps compare pictures by the discriminator's features.
 
-    Three isolations (Larsen et al. 2016, section 2.3 and algorithm 1): the adversarial gradient
-    moves the decoder, but not the encoder; Dis_l moves both, but not the discriminator; decoded
-    samples of the prior are judged beside the reconstructions. Dis_l weighs `dis_l_weight`, and the
-    pixels keep `pbp_weight`, which may be 0.
+    The adversarial gradient moves the decoder, but not the encoder; Dis_l moves both, but not the
+    discriminator; decoded samples of the prior are judged beside the reconstructions (Larsen et al.
+    2016, section 2.3 and algorithm 1). The pixels keep `pbp_weight`, which may be 0.
     """
 
     def prepare(self, model, data, disc=None):
@@ -25,10 +24,8 @@ class FeatureMatchingTrainer(Trainer):
             self.features.hybridize(static_alloc=True)
 
     def combo_step(self, X, eps, X_in):
-        """One update of the discriminator, then one of the VAE: decoder and encoder differ.
-
-        The graph is cut between them, at the latents, as `Trainer.combo_step` cuts it at the
-        logits.
+        """One update of the discriminator, then one of the VAE, whose graph is cut at the latents,
+        as that of `Trainer.combo_step` is at the logits.
         """
         with autograd.record():
             mu, log_var = self.model.encode(X_in)
@@ -40,22 +37,16 @@ class FeatureMatchingTrainer(Trainer):
         terms = self.disc_step(X.detach(), sigmoid(logits.detach()))
         likeness, likeness_terms = self.likeness(logits[: len(X)], X.detach())
         adversarial_grad, adversarial = self.adversarial_gradient(logits)
-        terms['grad_norm_adversarial'] = self.norm_graph(adversarial_grad)
-        disc_weight = self.weighted(
-            terms, self.norm_graph(likeness), terms['grad_norm_adversarial']
-        )
+        norms = self.norm_graph(likeness), self.norm_graph(adversarial_grad)
+        terms['grad_norm_adversarial'] = norms[1]
+        disc_weight = self.weighted(terms, *norms)
         logits_grad = np.concatenate([likeness, np.zeros_like(likeness)])
         [z_grad] = autograd.grad([logits], [latents], head_grads=[logits_grad], retain_graph=True)
         autograd.backward([logits], [logits_grad + disc_weight * adversarial_grad])
         z_grad = z_grad.as_np_ndarray()[: len(X)]
         autograd.backward([kl, z], [np.full_like(kl, self.p.kl_weight), z_grad])
         self.vae_optim.step(len(X))
-        return {
-            'kl': kl.mean(),
-            **likeness_terms,
-            'adversarial': adversarial.mean(),
-            **terms,
-        }
+        return {'kl': kl.mean(), **likeness_terms, 'adversarial': adversarial.mean(), **terms}
 
     def prior_noise(self, shape):
         """Latents of the prior for this step, apart from the noise of its posteriors."""

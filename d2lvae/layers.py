@@ -21,17 +21,14 @@ def dense_layers(num_inputs, num_layers, num_nodes, num_outputs):
 
 
 def conv_layers(in_channels, channels, kernel=4, strides=2, norm='batch'):
-    """A convolution, its norm and LeakyReLU."""
-    yield conv(in_channels, channels, kernel, strides, 1, norm == 'spectral')
+    """A convolution, its norm ('batch', 'spectral' or 'none') and LeakyReLU."""
+    if norm == 'spectral':
+        yield SpectralConv2D(in_channels, channels, kernel, strides, padding=1)
+    else:
+        yield nn.Conv2D(channels, kernel, strides, 1, in_channels=in_channels)
     if norm == 'batch':
         yield nn.BatchNorm(in_channels=channels)
     yield nn.LeakyReLU(LEAK)
-
-
-def conv(in_channels, channels, kernel, strides, padding, spectral=False):
-    if spectral:
-        return SpectralConv2D(in_channels, channels, kernel, strides, padding)
-    return nn.Conv2D(channels, kernel, strides, padding, in_channels=in_channels)
 
 
 def doubled(first, num):
@@ -41,11 +38,10 @@ def doubled(first, num):
 def resize_conv(in_channels, channels):
     """Doubles height and width by nearest-neighbour resizing, then convolves, 3x3.
 
-    A transposed convolution gives neighbouring pixels different weights, and so a checkerboard;
-    resizing first does not (Odena, Dumoulin and Olah 2016), but then the convolution works on four
-    times as many pixels. Resizing is itself two steps, zeros between the pixels and a sum over 2x2,
-    and sums and convolutions can change places: zeros and a convolution, which together are a
-    transposed convolution, and then the sum (here a mean) give the same at less than its price.
+    Unlike a transposed convolution alone it leaves no checkerboard (Odena, Dumoulin and Olah 2016).
+    Resizing is zeros between the pixels, then a sum over 2x2. Sums and convolutions can change
+    places: zeros and convolution, which are a transposed convolution, then the sum (here a mean)
+    give the same for less, because the convolution skips the zeros.
     """
     yield nn.Conv2DTranspose(channels, 3, strides=2, in_channels=in_channels)
     yield Mean2x2(channels)
@@ -54,8 +50,7 @@ def resize_conv(in_channels, channels):
 class Mean2x2(nn.HybridBlock):
     """The mean of every 2x2 pixels, one row and column fewer than came in.
 
-    A convolution of each channel by itself: with three channels oneDNN's pooling takes ten times
-    as long.
+    As a convolution: with three channels oneDNN's pooling takes ten times as long.
     """
 
     def __init__(self, channels):
@@ -74,30 +69,6 @@ def transposed_conv(in_channels, channels):
 
 
 UPSAMPLING = {'resize': resize_conv, 'transposed': transposed_conv}
-
-
-class Residual(nn.HybridBlock):
-    """Two 3x3 convolutions with batch norm, added to their input (He et al. 2016, figure 2)."""
-
-    def __init__(self, in_channels, channels, strides=1):
-        super().__init__()
-        self.body = nn.HybridSequential()
-        self.body.add(
-            nn.Conv2D(channels, 3, strides, 1, in_channels=in_channels, use_bias=False),
-            nn.BatchNorm(in_channels=channels),
-            nn.Activation('relu'),
-            nn.Conv2D(channels, 3, 1, 1, in_channels=channels, use_bias=False),
-            nn.BatchNorm(in_channels=channels),
-        )
-        self.shortcut = nn.HybridSequential()
-        if strides > 1:
-            self.shortcut.add(
-                nn.Conv2D(channels, 1, strides, in_channels=in_channels, use_bias=False),
-                nn.BatchNorm(in_channels=channels),
-            )
-
-    def hybrid_forward(self, F, X):
-        return F.npx.activation(self.body(X) + self.shortcut(X), act_type='relu')
 
 
 class SpectralConv2D(nn.HybridBlock):
@@ -146,32 +117,16 @@ def power_iteration(net):
 
 def has_batch_norm(net):
     """Whether what a network says of a picture depends on the others of its batch."""
-    found = []
-    net.apply(lambda block: found.append(isinstance(block, nn.BatchNorm)))
-    return any(found)
+    return len(net.collect_params('.*running_mean').keys()) > 0
 
 
-class Graph(nn.HybridBlock):
-    """A function of arrays as one graph, its networks included: one call instead of one for each
-    operator.
-
-    Parameters
-    ----------
-    function : callable
-        Takes arrays, and `F` by name; returns arrays.
-    nets : HybridBlock
-        The networks that it calls.
-    """
-
-    def __init__(self, function, *nets):
-        super().__init__()
-        self.function = function
-        for net in nets:
-            self.register_child(net)
-        self.hybridize(static_alloc=True)
-
-    def hybrid_forward(self, F, *inputs):
-        return self.function(*inputs, F=F)
+def graph(function, *nets):
+    """A function of arrays and `F`, with the networks that it calls, as one call of MXNet."""
+    block = nn.HybridLambda(lambda F, *inputs: function(*inputs, F=F))
+    for net in nets:
+        block.register_child(net)
+    block.hybridize(static_alloc=True)
+    return block
 
 
 def initialize(net, seed):

@@ -2,11 +2,10 @@
 
 Pictures X are float32 in [0, 1] with shape (N, C, H, W). The decoder gives *logits* of that shape,
 the picture is X_hat = sigmoid(logits). A discriminator gives one logit for each picture, shape
-(N,), high for a picture that it takes for genuine.
+(N,), high for a picture that it takes for genuine: d(x) of a real, d(x_hat) of a fake one.
 
 `F` is where the operators come from, as in Gluon's `hybrid_forward`: MXNet itself for arrays, its
-symbols inside a graph (`layers.Graph`). In `hybrid_forward` it comes first; here it comes last,
-because a loss is mostly called without it.
+symbols inside a graph (`layers.graph`).
 """
 
 import mxnet as mx
@@ -23,10 +22,8 @@ def sigmoid(x, F=mx):
 
 
 def summed(values, F=mx):
-    """Sum over all axes but the first, shape (N,).
-
-    As a pooling: MXNet's own sum takes five times as long.
-    """
+    """Sum over all axes but the first, shape (N,)."""
+    # A pooling, because MXNet's own sum takes five times as long.
     rows = F.npx.reshape(values, (-2, 1, 1, -1))
     sums = F.npx.pooling(rows, kernel=(1, 1), pool_type='sum', global_pool=True)
     return F.npx.reshape(sums, (-1,))
@@ -78,10 +75,6 @@ def feature_loss(features, wanted, F=mx):
 PBP_LOSSES = {'bce': bce_from_logits, 'l2': l2_from_logits}
 
 
-# Learned losses: pairs of what the discriminator pays and what the VAE pays. The logits d of real
-# and of fake pictures have shape (N,), and so has each loss.
-
-
 def non_saturating_disc(real, fake, F=mx):
     r"""Cross-entropy of the discriminator: its part on real and its part on fake pictures.
 
@@ -126,6 +119,7 @@ def least_squares_vae(fake, F=mx):
     return 0.5 * F.np.square(fake - 1)
 
 
+# Learned losses by name: what the discriminator pays, and what the VAE pays.
 ADVERSARIAL = {
     'non_saturating': (non_saturating_disc, non_saturating_vae),
     'hinge': (hinge_disc, hinge_vae),

@@ -4,14 +4,14 @@ import math
 from functools import partial
 from inspect import signature
 
+from mxnet import np
 from mxnet.gluon import nn
+from mxnet.gluon.model_zoo.vision import BasicBlockV1, ResNetV1
 
 from d2lvae.base.errors import CourseError
-from d2lvae.layers import UPSAMPLING, Residual, SpectralConv2D, conv_layers, dense_layers, doubled
+from d2lvae.layers import UPSAMPLING, SpectralConv2D, conv_layers, dense_layers, doubled
 
 SMALLEST = 4  # side of the map between the convolutions and the latents
-
-# Dense networks
 
 
 class DenseEncoder(nn.HybridBlock):
@@ -38,22 +38,23 @@ class DenseDecoder(nn.HybridBlock):
         return F.npx.reshape(self.net(z), (-2, *self.shape))
 
 
-class DenseLogReg(nn.HybridBlock):
-    """Discriminator: a logistic regression on hidden layers; pictures to one logit each, (N,).
+class Discriminator(nn.HybridBlock):
+    """Pictures (N, C, H, W) to one logit each, (N,).
 
-    `middle`, here and below, is how many layers of `net` give the features of Dis_l.
+    The first `middle` layers of `net` give the features of Dis_l.
     """
-
-    def __init__(self, shape, disc_layers=1, disc_nodes=200):
-        super().__init__()
-        self.net = dense_layers(math.prod(shape), disc_layers, disc_nodes, 1)
-        self.middle = disc_layers
 
     def hybrid_forward(self, F, X):
         return F.np.reshape(self.net(X), (-1,))
 
 
-# Convolutional networks
+class DenseLogReg(Discriminator):
+    """A logistic regression on hidden layers."""
+
+    def __init__(self, shape, disc_layers=1, disc_nodes=200):
+        super().__init__()
+        self.net = dense_layers(math.prod(shape), disc_layers, disc_nodes, 1)
+        self.middle = disc_layers
 
 
 class ConvEncoder(nn.HybridBlock):
@@ -66,14 +67,13 @@ class ConvEncoder(nn.HybridBlock):
     def __init__(self, shape, latents=512, base_channels=32, deep=False):
         super().__init__()
         self.latents = latents
+        channels = widths(shape, base_channels)
         self.net = nn.HybridSequential()
-        inputs = shape[0]
-        for outputs in widths(shape, base_channels):
+        for inputs, outputs in zip([shape[0], *channels], channels):
             self.net.add(*conv_layers(inputs, outputs))
             if deep:
                 self.net.add(*conv_layers(outputs, outputs, 3, 1))
-            inputs = outputs
-        self.net.add(nn.Dense(2 * latents, in_units=inputs * SMALLEST**2))
+        self.net.add(nn.Dense(2 * latents, in_units=channels[-1] * SMALLEST**2))
 
     def hybrid_forward(self, F, X):
         return F.np.split(self.net(X), 2, axis=1)
@@ -102,23 +102,17 @@ class ConvDecoder(nn.HybridBlock):
         return self.net(F.npx.reshape(self.dense(z), self.map))
 
 
-class ConvDisc(nn.HybridBlock):
-    """Discriminator: three strided convolutions with LeakyReLU; pictures to one logit each, (N,).
+class ConvDisc(Discriminator):
+    """Three strided convolutions with LeakyReLU, then a linear layer.
 
-    Parameters
-    ----------
-    disc_channels : int
-        Of the first convolution; each further one has twice as many.
-    disc_norm : {'batch', 'spectral', 'none'}
-        Batch norm from the second convolution on, as in the study; or spectral norm of every
-        layer (`layers.SpectralConv2D`).
-    deep : bool
-        Adds a 3x3 convolution on every scale: the DeepConvDisc.
+    The first has `disc_channels`, each further one twice as many. `disc_norm` is 'batch' (from the
+    second convolution on, as in the study), 'spectral' (every layer) or 'none'. `deep` adds a 3x3
+    convolution on every scale.
     """
 
     def __init__(self, shape, disc_channels=32, disc_norm='batch', deep=False):
         super().__init__()
-        scales_between(shape)
+        widths(shape, disc_channels)
         self.net = nn.HybridSequential()
         inputs, norm = shape[0], 'none' if disc_norm == 'batch' else disc_norm
         for scale, outputs in enumerate(doubled(disc_channels, 3)):
@@ -137,45 +131,25 @@ class ConvDisc(nn.HybridBlock):
             # layout in which oneDNN's batch norm takes fifty times as long.
             self.net.add(nn.Dense(1, in_units=inputs * side**2))
 
-    def hybrid_forward(self, F, X):
-        return F.np.reshape(self.net(X), (-1,))
 
-
-class ResNet(nn.HybridBlock):
-    """Discriminator: the ResNet-18 of He et al. 2016; pictures to one logit each, (N,).
-
-    `disc_channels` is the width of its first stage, 64 in the paper.
-    """
+class ResNet(Discriminator):
+    """The ResNet-18 of He et al. 2016; `disc_channels`: of its first stage, 64 in the paper."""
 
     def __init__(self, shape, disc_channels=64):
         super().__init__()
-        scales_between(shape)
-        self.net = nn.HybridSequential()
-        self.net.add(
-            nn.Conv2D(disc_channels, 7, 2, 3, in_channels=shape[0], use_bias=False),
-            nn.BatchNorm(in_channels=disc_channels),
-            nn.Activation('relu'),
-            nn.MaxPool2D(3, 2, 1),
-        )
-        inputs = disc_channels
-        for stage, outputs in enumerate(doubled(disc_channels, 4)):
-            self.net.add(Residual(inputs, outputs, 2 if stage else 1), Residual(outputs, outputs))
-            inputs = outputs
-            if stage == 0:
-                self.middle = len(self.net)
-        self.net.add(nn.GlobalAvgPool2D(), nn.Dense(1, in_units=inputs))
-
-    def hybrid_forward(self, F, X):
-        return F.np.reshape(self.net(X), (-1,))
+        widths(shape, disc_channels)
+        channels = [disc_channels, *doubled(disc_channels, 4)]
+        resnet = ResNetV1(BasicBlockV1, [2, 2, 2, 2], channels, classes=1)
+        self.net, self.middle = resnet.features, 5
+        self.net.add(resnet.output)
+        self.net.infer_shape(np.zeros((1, *shape)))
 
 
 def widths(shape, base_channels):
-    """Channels on each scale between a picture of `shape` (C, S, S) and the map of 4x4."""
-    return doubled(base_channels, scales_between(shape))
+    """Channels on each scale between a picture of `shape` (C, S, S) and the map of 4x4.
 
-
-def scales_between(shape):
-    """How often the side of a picture (C, S, S) is halved to 4; CourseError if it can't be."""
+    Raises CourseError if the side can't be halved to 4.
+    """
     scales = math.log2(shape[1] / SMALLEST)
     if shape[1] != shape[2] or scales < 1 or scales % 1:
         raise CourseError(
@@ -183,7 +157,7 @@ def scales_between(shape):
             f'and these have {shape[1]} x {shape[2]} pixels: use the faces of avatars or anime, '
             'or use DenseVAE and DenseLogReg.'
         )
-    return int(scales)
+    return doubled(base_channels, int(scales))
 
 
 # What an experiment names. A constructor takes the pictures' shape and, by their names, those of

@@ -7,13 +7,11 @@ number of steps in an epoch.
 import math
 from typing import Literal
 
-import numpy as onp
-
 from d2lvae.base.parameters import Parameters, parameter
 
 
 class TrainingParameters(Parameters):
-    """Everything that a `training.Trainer` can be told."""
+    """Everything that a `training.Trainer` can be told; D is the discriminator."""
 
     num_epochs: int = parameter(50, 'passes over the training pictures, solo and combo', ge=1)
     solo_epochs: int = parameter(0, 'of these the first, which train the VAE alone', 'combo', ge=0)
@@ -23,38 +21,24 @@ class TrainingParameters(Parameters):
         'constant', 'of lr; cosine: it falls to 0 over the run (Loshchilov and Hutter 2017)'
     )
     beta1: float = parameter(0.9, "Adam's decay of the mean gradient", ge=0, lt=1)
-    binarise_input: bool = parameter(
-        False, 'the encoder sees each pixel drawn from Bernoulli(pixel)', 'digits'
-    )
-    augment: float = parameter(
-        0.0, 'pixels, sd of random shifts of the pictures, with turns and zooms', ge=0, le=4
-    )
+    binarise_input: bool = parameter(False, 'the encoder sees draws of Bernoulli(pixel)', 'digits')
+    augment: float = parameter(0.0, 'pixels, sd of random shifts, turns and zooms', ge=0, le=4)
     flip: bool = parameter(False, 'mirror each training picture with probability 1/2', 'faces')
     kl_weight: float = parameter(1.0, 'of the KL divergence: beta (Higgins et al. 2017)', ge=0)
-    disc_weight: float = parameter(
-        1.0, 'of the adversarial loss; 0 trains no discriminator', 'combo', ge=0
-    )
+    disc_weight: float = parameter(1.0, 'of the adversarial loss; 0 trains no D', 'combo', ge=0)
     pbp_weight: float = parameter(1.0, 'of the PBP loss in combo epochs', 'combo', ge=0)
     pbp_decay: float = parameter(1.0, 'what pbp_weight is multiplied by', 'combo', gt=0, le=1)
     pbp_decay_every: float = parameter(25.0, 'combo epochs between two decays', 'combo', gt=0)
-    adversarial_loss: str = parameter(
-        'non_saturating', 'a pair of losses.ADVERSARIAL, by its name', 'disc'
-    )
+    adversarial_loss: str = parameter('non_saturating', 'a name in losses.ADVERSARIAL', 'disc')
     disc_weighting: Literal['fixed', 'adaptive'] = parameter(
         'fixed', 'adaptive: disc_weight times the ratio of gradients (Esser et al. 2021)', 'disc'
     )
-    disc_warmup_epochs: int = parameter(
-        0, 'the last solo epochs, which train the discriminator too', 'disc', ge=0
-    )
+    disc_warmup_epochs: int = parameter(0, 'the last solo epochs, which train D too', 'disc', ge=0)
     disc_ramp_epochs: float = parameter(
         0.0, 'the first combo epochs, in which disc_weight rises from 0', 'disc', ge=0
     )
-    disc_shift: int = parameter(
-        0, 'pixels by which what the discriminator sees is shifted at most', 'disc', ge=0, le=16
-    )
-    dis_l_weight: float = parameter(
-        0.0, 'of the feature loss Dis_l in combo epochs (Larsen et al. 2016)', 'disc', ge=0
-    )
+    disc_shift: int = parameter(0, 'greatest shift of what D sees, in pixels', 'disc', ge=0, le=16)
+    dis_l_weight: float = parameter(0.0, 'of Dis_l (Larsen et al. 2016)', 'disc', ge=0)
 
     @property
     def trains_disc(self):
@@ -73,16 +57,12 @@ def phase(p, epoch):
 
 
 def pbp_weight_at(p, step, num_steps):
-    """1 while solo, then `pbp_weight`, decayed.
-
-    What counts are *combo* epochs; the study counted the solo ones too.
-    """
+    """1 while solo, then `pbp_weight`, decayed by *combo* epochs (the study's: all epochs)."""
     combo_steps = step - p.solo_epochs * num_steps
     if combo_steps < 0:
         return 1.0
-    return p.pbp_weight * p.pbp_decay ** (
-        combo_steps // max(1, round(p.pbp_decay_every * num_steps))
-    )
+    steps_between = max(1, round(p.pbp_decay_every * num_steps))
+    return p.pbp_weight * p.pbp_decay ** (combo_steps // steps_between)
 
 
 def disc_weight_at(p, step, num_steps):
@@ -97,9 +77,3 @@ def lr_at(p, step, num_steps):
     if p.lr_schedule == 'constant':
         return p.lr
     return p.lr * (1 + math.cos(math.pi * step / (p.num_epochs * num_steps))) / 2
-
-
-def mean_over_epoch(value_at, p, epoch, num_steps):
-    """Mean of a schedule over the steps of an epoch."""
-    steps = range(epoch * num_steps, (epoch + 1) * num_steps)
-    return float(onp.mean([value_at(p, step, num_steps) for step in steps]))

@@ -7,7 +7,6 @@ import re
 import textwrap
 
 import ipywidgets
-import numpy as onp
 import pandas as pd
 import PIL.Image
 import pygments
@@ -17,9 +16,8 @@ from mxnet import np
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from d2lvae import metrics, plots
+from d2lvae import plots
 from d2lvae.base import paths
-from d2lvae.base.drawing import deliver
 from d2lvae.base.errors import CourseError
 from d2lvae.runs import catalogue, claims, tables
 
@@ -35,11 +33,6 @@ WORDS |= {'kl': ('KL in nats', '.1f'), 'active_units': ('latents in use', '.0f')
 for name in (*FACES.split()[:4], 'digit_accuracy', *FLOORS):
     control = f'control_{name.removesuffix("_reconstructions")}'
     WORDS[control] = f'{WORDS[name][0]}, noise', WORDS[name][1]
-STORED = {
-    'reconstructions.png': 'Ten held-out pictures, and their reconstructions below them.',
-    'samples.png': 'Thirty pictures decoded from draws of the prior.',
-    'curves.png': 'Every loss term against the epoch.',
-}
 PAPER = (  # grey like a cell
     'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
     'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'
@@ -255,15 +248,7 @@ def seconds(folder, seed=None):
     return pd.Series({'seconds': total, **per_epoch}, index=['seconds', 'solo', 'combo'])
 
 
-# Stored pictures, and pictures against noise
-
-
-def picture(folder, name, alt=None):
-    """Show a stored picture of a finished reference run."""
-    path = paths.RESULTS / folder / name
-    image = PIL.Image.open(path)
-    width = round(image.width * 100 / image.info.get('dpi', (100,))[0])  # of a screen
-    deliver(path.read_bytes(), alt or STORED[name], width=width)
+# Stored pictures
 
 
 def ladder(folders, columns=(0, 1, 2), alt=None):
@@ -283,13 +268,3 @@ def reconstructions(folder):
     """The stored pictures (2, 10, 3, H, W) of a finished reference run: real, reconstructed."""
     with PIL.Image.open(paths.RESULTS / folder / 'reconstructions.png') as image:
         return plots.tiles(image, parameters(folder).get('image_size', 28))
-
-
-def noise_curve(X, X_plain, top, measures, num=8):
-    """What `plots.trade_off` draws of the noise control, up to a sharpness of `top` times the real.
-
-    `measures` maps the names of the planes to functions of (X, noisy pictures).
-    """
-    shares = onp.linspace(metrics.sharpness_ratio(X, X_plain), top, num)
-    noisy = [metrics.noise_control(X_plain, share * metrics.sharpness(X)) for share in shares]
-    return {name: ([f(X, Y) for Y in noisy], shares) for name, f in measures.items()}

@@ -9,9 +9,9 @@ from d2lvae import layers
 from d2lvae.augment import STILL, Move, binarised, jittered, mirrored
 from d2lvae.base.errors import CourseError
 from d2lvae.base.totals import Totals
-from d2lvae.layers import Graph
+from d2lvae.layers import graph
 from d2lvae.losses import ADVERSARIAL, PBP_LOSSES, sigmoid, summed
-from d2lvae.schedules import disc_weight_at, lr_at, mean_over_epoch, pbp_weight_at, phase
+from d2lvae.schedules import disc_weight_at, lr_at, pbp_weight_at, phase
 
 AUGMENTED_PART = 0.8  # of the epochs; the rest settles on the pictures as they are
 MAX_RATIO = 1e4  # of the gradients, in the code of Esser et al. 2021
@@ -22,12 +22,7 @@ MOVES = 2  # the random stream of what moves before the discriminator; 1 is `pri
 class Trainer(d2l.Trainer):
     """Trains a VAE, and a discriminator against it, with Adam.
 
-    Parameters
-    ----------
-    p : schedules.TrainingParameters
-        All that is chosen by name.
-    seed : int
-        Everything random derives from (seed, epoch, step).
+    `p` are `schedules.TrainingParameters`; everything random derives from (`seed`, epoch, step).
     """
 
     def __init__(self, p, seed=0):
@@ -35,10 +30,10 @@ class Trainer(d2l.Trainer):
         self.p, self.seed = p, seed
 
     def prepare(self, model, data, disc=None):
-        """Bind networks and data without training; the optimisers start afresh.
+        """Bind networks and data; the optimisers start afresh.
 
-        Without a discriminator all epochs are solo, unless `disc_weight` 0 says that this is the
-        matched plain run of a recipe, whose combo epochs keep their PBP weight.
+        Without a discriminator all epochs are solo, but for a matched plain run (`disc_weight` 0),
+        whose combo epochs keep their PBP weight.
         """
         self.data, self.disc, self.model = data, disc, model
         if disc is None and self.p.trains_disc:
@@ -58,14 +53,14 @@ class Trainer(d2l.Trainer):
     def compile(self):
         """The parts of a step as graphs, or small networks would wait for Python."""
         model, disc = self.model, self.disc
-        self.elbo_graph = Graph(model.elbo_terms, model.encoder, model.decoder)
-        self.kl_and_logits_graph = Graph(model.kl_and_logits, model.encoder, model.decoder)
-        self.pbp_graph, self.norm_graph = Graph(PBP_LOSSES[model.pbp_loss]), Graph(norm)
+        self.elbo_graph = graph(model.elbo_terms, model.encoder, model.decoder)
+        self.kl_and_logits_graph = graph(model.kl_and_logits, model.encoder, model.decoder)
+        self.pbp_graph, self.norm_graph = graph(PBP_LOSSES[model.pbp_loss]), graph(norm)
         if disc is not None:
             self.disc_loss, self.vae_loss = ADVERSARIAL[self.p.adversarial_loss]
             self.separate = layers.has_batch_norm(disc)
-            self.disc_graph = Graph(self.disc_terms, disc)
-            self.adversarial_graph = Graph(self.adversarial_term, disc)
+            self.disc_graph = graph(self.disc_terms, disc)
+            self.adversarial_graph = graph(self.adversarial_term, disc)
 
     def fit(self, model, data, disc=None):
         """Train from the start to the end; a row of statistics for each epoch."""
@@ -73,7 +68,7 @@ class Trainer(d2l.Trainer):
         return list(self.epochs())
 
     def epochs(self, first=0, stop=None, report=lambda trainer, steps, terms: None):
-        """Train epochs from `first` up to `stop`, or all; yields the row of means of each.
+        """Train epochs from `first` up to `stop`, or all; yields the row of statistics of each.
 
         `report` is told how many steps more are done, and the loss terms of the last one.
         """
@@ -83,9 +78,8 @@ class Trainer(d2l.Trainer):
 
     def fit_epoch(self, report=lambda trainer, steps, terms: None):
         """One pass over the training pictures; its row."""
-        step_of = self.solo_step if phase(self.p, self.epoch) == 'solo' else self.combo_step
-        if self.disc is None:
-            step_of = self.solo_step
+        alone = self.disc is None or phase(self.p, self.epoch) == 'solo'
+        step_of = self.solo_step if alone else self.combo_step
         batches = self.data.shuffled_batches(self.p.batch_size, self.rng())
         rngs = [self.rng(step) for step in range(self.num_steps)]
         totals = Totals(self.epoch, self.num_steps)
@@ -103,28 +97,26 @@ class Trainer(d2l.Trainer):
 
     def row(self, means, lr):
         """The statistics of the epoch that has just ended."""
-        of_epoch = self.p, self.epoch, self.num_steps
-        combo = phase(self.p, self.epoch) == 'combo'
+        steps = range(self.epoch * self.num_steps, (self.epoch + 1) * self.num_steps)
+        pbp_weights = [pbp_weight_at(self.p, step, self.num_steps) for step in steps]
+        disc_weights = [disc_weight_at(self.p, step, self.num_steps) for step in steps]
+        kind = phase(self.p, self.epoch)
         return {
             'epoch': self.epoch,
-            'phase': 'combo' if combo else 'solo',
-            'pbp_weight': mean_over_epoch(pbp_weight_at, *of_epoch),
-            'disc_weight': mean_over_epoch(disc_weight_at, *of_epoch) if combo else None,
+            'phase': kind,
+            'pbp_weight': float(onp.mean(pbp_weights)),
+            'disc_weight': float(onp.mean(disc_weights)) if kind == 'combo' else None,
             **means,
             **({} if self.ratio is None else {'ratio': self.ratio.item()}),
             'lr': lr,
         }
-
-    # Noise
 
     def rng(self, *step):
         """The generator of an epoch (its order) or of one of its steps."""
         return onp.random.default_rng((self.seed, self.epoch, *step))
 
     def latent_noise(self, rngs):
-        """The noise of an epoch's latents (steps, N, latents), copied at once: a copy waits for all
-        steps before it.
-        """
+        """The noise of an epoch's latents (steps, N, latents): each copy waits for all steps."""
         shape = self.p.batch_size, self.model.latents
         return np.array(onp.stack([rng.standard_normal(shape, dtype='float32') for rng in rngs]))
 
@@ -136,15 +128,13 @@ class Trainer(d2l.Trainer):
             X = mirrored(X, rng)
         return X, binarised(X, rng) if self.p.binarise_input else X
 
-    # Steps
-
     def solo_step(self, X, eps, X_in):
         """One update of the VAE alone, and one of the discriminator if it is warming up."""
         with autograd.record():
             kl, pbp, logits = self.elbo_graph(X, eps, X_in)
         pbp_weight = pbp_weight_at(self.p, self.step, self.num_steps)
-        weights = np.full_like(kl, self.p.kl_weight), np.full_like(pbp, pbp_weight)
-        autograd.backward([kl, pbp], list(weights))
+        weights = [np.full_like(kl, self.p.kl_weight), np.full_like(pbp, pbp_weight)]
+        autograd.backward([kl, pbp], weights)
         self.vae_optim.step(len(X))
         terms = {'kl': kl.mean(), 'pbp': pbp.mean()}
         if self.disc is not None and self.p.common_epochs <= self.epoch < self.p.solo_epochs:
@@ -182,19 +172,15 @@ class Trainer(d2l.Trainer):
     def disc_step(self, X, X_hat):
         """One update of the discriminator on real pictures and on detached reconstructions."""
         layers.power_iteration(self.disc)
+        X, X_hat = self.move.there(X), self.move.there(X_hat)
         with autograd.record():
-            disc_real, disc_fake, accuracy = self.disc_graph(
-                self.move.there(X), self.move.there(X_hat)
-            )
+            disc_real, disc_fake, accuracy = self.disc_graph(X, X_hat)
         autograd.backward([disc_real, disc_fake])
         self.disc_optim.step(1)
         return {'disc_real': disc_real, 'disc_fake': disc_fake, 'disc_accuracy': accuracy}
 
     def adversarial_gradient(self, logits):
-        """Gradient of the adversarial loss at the decoder's logits, and the loss (N,).
-
-        The discriminator sees the pictures moved; the gradient is moved back.
-        """
+        """Gradient of the adversarial loss at the decoder's logits, and the loss (N,)."""
         grad, adversarial = gradient(self.adversarial_graph, self.move.there(logits.detach()))
         return self.move.back(grad), adversarial
 
@@ -220,12 +206,10 @@ class Trainer(d2l.Trainer):
         self.ratio = ratio
         return ratio
 
-    # What the graphs compute
-
     def disc_logits(self, X, X_hat, F=mx):
-        """The discriminator's logits of real and of fake pictures, in one pass if it can be.
+        """The discriminator's logits of real and of fake pictures.
 
-        With batch norm it can't: each picture's logit would depend on the other kind's statistics.
+        In one pass, but with batch norm, where each kind would depend on the other's statistics.
         """
         if self.separate:
             return self.disc(X), self.disc(X_hat)
@@ -244,11 +228,9 @@ class Trainer(d2l.Trainer):
 
 
 def adam(net, beta1=0.9):
-    """Adam (Kingma and Ba 2015) for a network's parameters.
-
-    They go in as a list: of a dictionary, Gluon's Trainer sorts the keys, in which Gluon counts all
-    layers made so far, so that the order of the saved states would change from process to process.
-    """
+    """Adam (Kingma and Ba 2015) for a network's parameters."""
+    # Of a dictionary Gluon sorts the keys, in which it counts all layers made so far: the order of
+    # the saved states would change from process to process.
     parameters = list(net.collect_params().values())
     return gluon.Trainer(parameters, 'adam', {'beta1': beta1}, kvstore=None)
 

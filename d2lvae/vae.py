@@ -10,14 +10,8 @@ from d2lvae.losses import PBP_LOSSES, kl_divergence, sigmoid
 class VAE(d2l.Module):
     """An encoder, a decoder, and the noise between them, which is always an input.
 
-    Parameters
-    ----------
-    encoder : Block
-        Pictures (N, C, H, W) in [0, 1] to (mu, log_var), each (N, latents).
-    decoder : Block
-        Latents (N, latents) to logits (N, C, H, W).
-    pbp_loss : {'bce', 'l2'}
-        The pixel-by-pixel loss.
+    The encoder takes pictures X (N, C, H, W) in [0, 1] to (mu, log_var), each (N, latents), the
+    decoder latents (N, latents) to logits (N, C, H, W). `pbp_loss` is a name in `PBP_LOSSES`.
     """
 
     def __init__(self, encoder, decoder, latents, pbp_loss='bce'):
@@ -67,10 +61,6 @@ class VAE(d2l.Module):
 
 
 def make_vae(name, shape, pbp_loss='bce', **sizes):
-    """A VAE of `networks.VAES` for pictures of `shape` (C, H, W).
-
-    `sizes` are the arguments of its encoder and its decoder, by name; either takes those that it
-    knows, and has defaults for the others.
-    """
+    """A VAE of `networks.VAES` for pictures of `shape` (C, H, W), of the `sizes` that it knows."""
     encoder, decoder = (networks.make(net, shape, sizes) for net in networks.VAES[name])
     return VAE(encoder, decoder, encoder.latents, pbp_loss)

@@ -321,18 +321,6 @@ def test_at_smoke_scale_the_share_of_solo_epochs_is_kept():
         )
 
 
-def test_what_a_chapter_shows_is_what_is_finished_by_label(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, 'RESULTS', tmp_path)
-    assert catalogue.stored('01') == {}
-    for folder in (BCE, GAN):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / 'summary.json').write_text(json.dumps({'seeds': [0]}))
-    assert catalogue.stored('01') == {'plain, BCE': catalogue.find(BCE)}
-    assert catalogue.stored('01')['plain, BCE'].summary == {'seeds': [0]}
-    assert list(catalogue.stored('02', 'mnist').values()) == [catalogue.find(GAN)]
-    assert catalogue.stored('02', 'anime') == {}
-
-
 @pytest.mark.parametrize('name', ['', 'no_such_run', 'DenseVAE_on_MNIST', 'MNIST/5_3_400_bce_50'])
 def test_an_unknown_run_ends_with_a_sentence(name):
     assert f'There is no run {name}:' in sentence(name)
@@ -342,7 +330,7 @@ def test_the_state_of_a_row_is_read_from_its_results_folder(tmp_path, monkeypatc
     monkeypatch.setattr(paths, 'RESULTS', tmp_path)
     (tmp_path / BCE).mkdir(parents=True)
     (tmp_path / BCE / 'summary.json').write_text(json.dumps({'seeds': [0, 2]}))
-    assert [catalogue.state(folder) for folder in (BCE, L2)] == ['done, seeds 0 2', 'to run']
+    assert [catalogue.find(folder).state for folder in (BCE, L2)] == ['done, seeds 0 2', 'to run']
     assert catalogue.summary(BCE) == {'seeds': [0, 2]}
     assert catalogue.summary(L2) is None
 
@@ -354,7 +342,7 @@ def test_the_state_of_a_row_of_faces_is_read_from_the_folder_that_says_what_was_
     (tmp_path / OUR_CONV).mkdir(parents=True)
     (tmp_path / OUR_CONV / 'summary.json').write_text(json.dumps({'seeds': [1]}))
     assert [entry.state for entry in ENTRIES.values()].count('to run') == len(ENTRIES) - 1
-    assert catalogue.state(CONV) == catalogue.state(OUR_CONV) == 'done, seeds 1'
+    assert catalogue.find(CONV).state == catalogue.find(OUR_CONV).state == 'done, seeds 1'
     assert catalogue.summary(CONV) == {'seeds': [1]}
 
 

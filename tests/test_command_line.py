@@ -57,7 +57,7 @@ def test_without_a_command_every_run_is_listed_with_its_state(tmp_path):
     assert (process.returncode, stderr) == (0, '')
     rows = [re.search(r'(\S+_on_\S+) +(.+)', line).groups() for line in stdout.splitlines()]
     assert [name for name, _ in rows] == list(catalogue.entries())
-    assert all(state == catalogue.state(name) for name, state in rows)
+    assert all(state == catalogue.find(name).state for name, state in rows)
 
 
 @pytest.mark.parametrize('arguments', [[], ['list'], ['--help'], ['run', '--help']])

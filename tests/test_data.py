@@ -494,13 +494,6 @@ def test_the_fingerprint_changes_with_any_byte_and_with_the_shape():
     assert image_data().fingerprint == image_data().fingerprint != image_data(31).fingerprint
 
 
-def test_d2ls_loader_gives_pictures_with_their_labels():
-    images = image_data(num=32)
-    X, y = next(iter(images.get_dataloader(train=False)))
-    assert onp.array_equal(X.asnumpy(), images.held_out_images)
-    assert y.asnumpy().tolist() == images.held_out_labels.tolist()
-
-
 # Jittered pictures
 
 

@@ -102,3 +102,49 @@ def test_adversarial_loss_falls_with_the_logit_and_does_not_saturate():
         loss = losses.non_saturating_vae(fake)
     loss.backward()
     assert fake.grad.asnumpy() == pytest.approx([-1, -0.5, 0], abs=1e-6)
+
+
+CLOSED_FORMS = {  # the gradients of the discriminator's loss of real, of fake, and of the VAE's
+    'non_saturating': (lambda d: sigmoid(d) - 1, sigmoid, lambda d: sigmoid(d) - 1),
+    'hinge': (
+        lambda d: onp.where(d < 1, -1.0, 0.0),
+        lambda d: onp.where(d > -1, 1.0, 0.0),
+        lambda d: -onp.ones_like(d),
+    ),
+    'least_squares': (lambda d: d - 1, lambda d: d + 1, lambda d: d - 1),
+}
+
+
+def test_every_registered_loss_has_its_closed_form_here():
+    assert CLOSED_FORMS.keys() == losses.ADVERSARIAL.keys()
+
+
+@pytest.mark.parametrize('name', CLOSED_FORMS)
+def test_gradients_of_a_learned_loss_are_those_of_its_closed_form(name):
+    disc_loss, vae_loss = losses.ADVERSARIAL[name]
+    on_real, on_fake, of_the_vae = CLOSED_FORMS[name]
+    logits = onp.array([-4.0, -1.5, -0.5, 0.25, 0.75, 3.0])
+    real, fake, judged = (mx(logits) for _ in range(3))
+    for d in (real, fake, judged):
+        d.attach_grad()
+    with autograd.record():
+        parts = [*disc_loss(real, fake), vae_loss(judged)]
+    assert [part.shape for part in parts] == [(6,)] * 3
+    autograd.backward(parts)
+    assert real.grad.asnumpy() == pytest.approx(on_real(logits), rel=1e-5)
+    assert fake.grad.asnumpy() == pytest.approx(on_fake(logits), rel=1e-5)
+    assert judged.grad.asnumpy() == pytest.approx(of_the_vae(logits), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    'name, by_hand',
+    [
+        ('hinge', ([4.0, 0.0], [0.0, 3.0], [3.0, -2.0])),
+        ('least_squares', ([8.0, 0.5], [2.0, 4.5], [8.0, 0.5])),
+    ],
+)
+def test_values_of_a_learned_loss_by_hand(name, by_hand):
+    disc_loss, vae_loss = losses.ADVERSARIAL[name]
+    d = mx([-3.0, 2.0])
+    found = [part.asnumpy().tolist() for part in (*disc_loss(d, d), vae_loss(d))]
+    assert found == list(by_hand)

@@ -587,7 +587,7 @@ def test_a_graph_says_what_its_function_says_and_has_the_same_gradients():
 
     X, Y = np.array([[1.0, -2, 3, 4], [5, 6, -7, 8]]), np.ones((2, 3))
     found = []
-    for call in (loss, layers.Graph(loss, net)):
+    for call in (loss, layers.graph(loss, net)):
         with autograd.record():
             values, share = call(X, Y)
         values.backward()

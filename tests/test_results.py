@@ -14,7 +14,7 @@ from scipy import stats
 from tiny import combo, face, face_combo, python, solo
 
 import d2lvae
-from d2lvae import plots
+from d2lvae import metrics, plots
 from d2lvae.base import files, paths
 from d2lvae.base.errors import CourseError
 from d2lvae.data import MNIST, AvatarFaces, to_float
@@ -336,7 +336,9 @@ def test_samples_come_from_the_same_latents_every_time(written, tmp_path, monkey
     monkeypatch.setattr(paths, 'RUNS', written[0])
     vae, _ = solo().load(0, MNIST.SHAPE)
     rows = statistics_of('solo', written)
-    results.draw(tmp_path, vae, MNIST(256, 64), rows)
+    X = to_float(MNIST(256, 64).held_out_images[:10])
+    samples = metrics.prior_samples(vae, 30)
+    results.draw(tmp_path, X, metrics.reconstruct(vae, X), samples, rows)
     for name in ('reconstructions.png', 'samples.png', 'curves.png'):
         assert (tmp_path / name).read_bytes() == (folder_of('solo', written) / name).read_bytes()
 

@@ -199,25 +199,6 @@ def test_a_ladder_is_cut_from_stored_pictures(weighed, monkeypatch):
     assert rows['0'][1:] == (20.0, 0.1)
 
 
-def test_a_stored_picture_is_shown_as_it_is(weighed, monkeypatch):
-    shown = []
-    monkeypatch.setattr(show, 'deliver', lambda png, alt, width: shown.append((png, alt, width)))
-    show.picture(weighed['0'], 'reconstructions.png')
-    [(png, alt, width)] = shown
-    path = paths.RESULTS / weighed['0'] / 'reconstructions.png'
-    assert png == path.read_bytes() and width == 10 * (96 + 6) - 6
-    assert alt.startswith('Ten held-out pictures')
-
-
-def test_the_noise_control_is_measured_from_the_plain_sharpness_up_to_the_top():
-    X = onp.random.default_rng(0).random((4, 1, 28, 28), 'float32')
-    X_plain = 0.5 + 0.3 * (X - 0.5)
-    curve = show.noise_curve(X, X_plain, 0.5, {'PSNR': metrics.psnr}, num=3)
-    psnr, shares = curve['PSNR']
-    assert shares.tolist() == pytest.approx([0.09, 0.295, 0.5])
-    assert psnr == sorted(psnr, reverse=True) and psnr[0] > psnr[-1]
-
-
 @pytest.mark.parametrize('in_lab', [True, False])
 def test_sliders_are_only_where_something_can_be_moved(in_lab, monkeypatch):
     calls = []

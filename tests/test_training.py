@@ -21,7 +21,7 @@ from tiny import (
 )
 
 from d2lvae import layers, losses
-from d2lvae.augment import jittered, mirrored
+from d2lvae.augment import Move, jittered, mirrored
 from d2lvae.base import totals
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
@@ -211,6 +211,26 @@ def test_combo_step_has_the_gradients_of_the_whole_loss_recorded_in_one_go(pair,
         assert scale > 0
         gradient = gradients(trainer.model)[name]
         assert gradient == pytest.approx(expected[name], rel=share, abs=share * scale)
+
+
+@pytest.mark.parametrize('pair', ['dense', 'none'])
+def test_a_gradient_of_moved_pictures_is_moved_back(pair):
+    """That of a combo step is that of the whole loss, whose graph holds the move."""
+    trainer, joint = (bound(pair=pair, disc_shift=2, **COMBO) for _ in range(2))
+    inputs = X, eps, X_in = batch(trainer)
+    for either in (trainer, joint):
+        either.move = Move(1, -2, True)
+    after_its_disc_step(joint, inputs)
+    with autograd.record():
+        kl, pbp, logits = joint.model.elbo_terms(X, eps, X_in)
+        moved = np.flip(np.roll(losses.sigmoid(logits), (1, -2), axis=(2, 3)), axis=3)
+        loss = kl + 0.7 * pbp + 3.0 * non_saturating_vae(joint.disc(moved))
+    loss.backward()
+    trainer.combo_step(*inputs)
+    found, expected = gradients(trainer.model), gradients(joint.model)
+    for name in expected.keys() - swallowed(joint.model):
+        scale = abs(expected[name]).max()
+        assert found[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-4 * scale)
 
 
 @every_pair

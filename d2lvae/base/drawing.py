@@ -46,14 +46,8 @@ def axes_of(panels, columns=3, size=(3.6, 3), **options):
     """A figure with an axis for each panel, at most so many beside each other, and the axes."""
     columns = 2 if len(panels) == 4 else min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(size[0] * columns, size[1] * rows),
-        squeeze=False,
-        layout='constrained',
-        **options,
-    )
+    options |= {'figsize': (size[0] * columns, size[1] * rows), 'layout': 'constrained'}
+    figure, axes = plt.subplots(rows, columns, squeeze=False, **options)
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     for axis in axes.flat[: len(panels)]:
@@ -165,15 +159,9 @@ def annotate(axis, points, named=None):
     pixels = {label: axis.transData.transform(place) for label, place in places.items()}
     taken = [Bbox.from_extents(*(pixel - DOT), *(pixel + DOT)) for pixel in pixels.values()]
     for labels in together({n: at for n, at in pixels.items() if named is None or n in named}):
+        words, place = ', '.join(labels), places[labels[0]]
         texts = [
-            axis.annotate(
-                ', '.join(labels),
-                places[labels[0]],
-                xytext=offset,
-                textcoords='offset points',
-                ha=ha,
-                fontsize=10,
-            )
+            axis.annotate(words, place, offset, 'data', 'offset points', ha=ha, fontsize=10)
             for ha, *offset in PLACES
         ]
         boxes = [text.get_window_extent() for text in texts]

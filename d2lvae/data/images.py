@@ -77,15 +77,6 @@ class ImageData(d2l.DataModule):
             tell(f'{path.name}: digits are light on dark, these are dark on light: invert them.')
         return images, labels
 
-    def get_dataloader(self, train):
-        """d2l's loader of (pictures as uint8, labels if there are any), for a look at the data."""
-        part = (
-            (self.train_images, self.train_labels)
-            if train
-            else (self.held_out_images, self.held_out_labels)
-        )
-        return self.get_tensorloader([a for a in part if a is not None], train)
-
     def shuffled_batches(self, batch_size, rng):
         """One epoch of float32 batches (batch_size, C, H, W) in [0, 1], incomplete ones left out.
 

@@ -10,45 +10,24 @@ from pathlib import Path
 
 from mxnet.gluon import nn
 
-from d2lvae.data import MNIST, to_float
-from d2lvae.frozen.nets import fit, in_batches, load, round_to_float16, save, shifted
+from d2lvae.data import MNIST
+from d2lvae.frozen.nets import Classifier, fit, in_batches, keep, load, shifted
 from d2lvae.layers import initialize
 
 DIGIT_CLASSIFIER = Path(__file__).with_name('digit_classifier.safetensors')
 DIGIT_CLASSIFIER_SHA256 = '46193e09c183c314a7642bd8f3dc784b18f3c35f8313d73b03ce7b2cd5076f71'
 
 
-class DigitClassifier(nn.HybridBlock):
-    """A LeNet with ReLU and max-pooling (LeCun et al. 1998): digits to logits (N, 10).
+class DigitClassifier(Classifier):
+    """A LeNet with ReLU and max-pooling (LeCun et al. 1998).
 
-    Digits are (N, 1, 28, 28), float32 in [0, 1]: MXNet arrays in a call, NumPy in the methods.
-
-    `provenance` is a dict (data, data_sha256, seed, num_epochs, test_accuracy) if the weights were
-    loaded from the package's file, and empty otherwise.
+    Digits (N, 1, 28, 28) to logits (N, 10); the features are 64 numbers >= 0.
     """
 
     distance, knows_labels = 'frechet', True  # what `metrics` asks it for
 
     def __init__(self):
-        super().__init__(prefix='digit_')  # weights keep their names however many nets there are
-        self.provenance = {}
-        with self.name_scope():
-            self.body = nn.HybridSequential(prefix='')
-            self.body.add(
-                nn.Conv2D(16, 5, padding=2, in_channels=1, activation='relu'),
-                nn.MaxPool2D(),
-                nn.Conv2D(32, 5, in_channels=16, activation='relu'),
-                nn.MaxPool2D(),
-                nn.Dense(64, in_units=32 * 5 * 5, activation='relu'),
-            )
-            self.logits = nn.Dense(10, in_units=64)
-
-    def hybrid_forward(self, F, X):
-        return self.logits(self.body(X))
-
-    def features(self, X):
-        """Activations before the last layer, NumPy (N, 64), >= 0."""
-        return in_batches(self.body, X)
+        super().__init__('digit_', lenet, 64, 10)
 
     def predict(self, X):
         """The likeliest digit of each picture, NumPy (N,), integers from 0 to 9."""
@@ -57,6 +36,18 @@ class DigitClassifier(nn.HybridBlock):
     def accuracy(self, X, labels):
         """Share of the pictures that get their label, NumPy (N,)."""
         return float((self.predict(X) == labels).mean())
+
+
+def lenet():
+    body = nn.HybridSequential(prefix='')
+    body.add(
+        nn.Conv2D(16, 5, padding=2, in_channels=1, activation='relu'),
+        nn.MaxPool2D(),
+        nn.Conv2D(32, 5, in_channels=16, activation='relu'),
+        nn.MaxPool2D(),
+        nn.Dense(64, in_units=32 * 5 * 5, activation='relu'),
+    )
+    return body
 
 
 def train_digit_classifier(images, labels, num_epochs=10, lr=2e-3, batch_size=100, seed=0):
@@ -91,18 +82,7 @@ def main(seed=0, num_epochs=10):
     """Train the classifier on MNIST and store it with the accuracy of what was stored."""
     data = MNIST()
     net = train_digit_classifier(data.train_images, data.train_labels, num_epochs, seed=seed)
-    round_to_float16(net)
-    accuracy = net.accuracy(to_float(data.held_out_images), data.held_out_labels)
-    sha256 = save(
-        net,
-        DIGIT_CLASSIFIER,
-        data='mnist',
-        data_sha256=data.fingerprint,
-        seed=seed,
-        num_epochs=num_epochs,
-        test_accuracy=accuracy,
-    )
-    print(f'test accuracy {accuracy:.4f}, SHA-256 {sha256}')
+    keep(net, DIGIT_CLASSIFIER, data, data.held_out_labels, seed=seed, num_epochs=num_epochs)
 
 
 if __name__ == '__main__':

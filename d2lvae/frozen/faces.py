@@ -14,7 +14,7 @@ from mxnet.gluon import nn
 
 from d2lvae.base import paths
 from d2lvae.data import AnimeFaces, to_float
-from d2lvae.frozen.nets import fit, in_batches, load, round_to_float16, save, shifted
+from d2lvae.frozen.nets import Classifier, fit, in_batches, keep, load, shifted
 from d2lvae.layers import initialize
 
 FACE_FEATURES = Path(__file__).with_name('face_features.safetensors')
@@ -55,30 +55,16 @@ class Stages(nn.HybridBlock):
         return (F.np.concatenate(means, axis=1) - mean) / sd
 
 
-class FaceFeatures(nn.HybridBlock):
-    """Turned pictures to the logits of 0 to 3 quarters, counterclockwise, (N, 4).
+class FaceFeatures(Classifier):
+    """Turned pictures (N, 3, H, W) to the logits of 0 to 3 quarters, counterclockwise, (N, 4).
 
-    Pictures are (N, 3, H, W), float32 in [0, 1]: MXNet arrays in a call, NumPy in the methods.
-
-    `provenance` is a dict (data, data_sha256, seed, num_epochs, test_accuracy) if the weights were
-    loaded from the package's file, and empty otherwise.
+    The features are 320 numbers.
     """
 
     distance, knows_labels = 'kernel', False  # what `metrics` asks it for
 
     def __init__(self):
-        super().__init__(prefix='face_')  # weights keep their names however many nets there are
-        self.provenance = {}
-        with self.name_scope():
-            self.body = Stages()
-            self.logits = nn.Dense(4, in_units=sum(CHANNELS))
-
-    def hybrid_forward(self, F, X):
-        return self.logits(self.body(X))
-
-    def features(self, X):
-        """Activations before the last layer, NumPy (N, 320)."""
-        return in_batches(self.body, X)
+        super().__init__('face_', Stages, sum(CHANNELS), 4)
 
     def standardise(self, X):
         """Give the features of the pictures X mean 0 and deviation 1, and keep all logits.
@@ -150,18 +136,7 @@ def main(seed=0, num_epochs=6, root=paths.DATA):
     """Train the net on the anime faces and store it with the accuracy of what was stored."""
     data = AnimeFaces(root=root)
     net = train_face_features(data.train_images, num_epochs, seed=seed)
-    round_to_float16(net)
-    accuracy = net.accuracy(to_float(data.held_out_images))
-    sha256 = save(
-        net,
-        FACE_FEATURES,
-        data=data.name,
-        data_sha256=data.fingerprint,
-        seed=seed,
-        num_epochs=num_epochs,
-        test_accuracy=accuracy,
-    )
-    print(f'test accuracy {accuracy:.4f}, SHA-256 {sha256}')
+    keep(net, FACE_FEATURES, data, seed=seed, num_epochs=num_epochs)
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ import json
 import numpy as onp
 import safetensors.numpy
 from mxnet import autograd, gluon, lr_scheduler, np
+from mxnet.gluon import nn
 from numpy.lib.stride_tricks import sliding_window_view
 
 from d2lvae.base.files import write_whole
@@ -13,6 +14,30 @@ from d2lvae.data import to_float
 
 MAX_SHIFT = 2  # pixels; digits of other writers are centred a little differently
 PREDICTION_BATCH = 500
+
+
+class Classifier(nn.HybridBlock):
+    """A body, whose outputs are the features, and a linear layer from them to the logits (N, C).
+
+    Pictures are float32 in [0, 1]: MXNet arrays in a call, NumPy in the methods.
+
+    `provenance` is a dict (data, data_sha256, seed, num_epochs, test_accuracy) if the weights were
+    loaded from the package's file, and empty otherwise.
+    """
+
+    def __init__(self, prefix, make_body, num_features, num_classes):
+        super().__init__(prefix=prefix)  # weights keep their names however many nets there are
+        self.provenance = {}
+        with self.name_scope():
+            self.body = make_body()
+            self.logits = nn.Dense(num_classes, in_units=num_features)
+
+    def hybrid_forward(self, F, X):
+        return self.logits(self.body(X))
+
+    def features(self, X):
+        """Activations before the last layer, NumPy (N, features)."""
+        return in_batches(self.body, X)
 
 
 def in_batches(net, X):
@@ -63,6 +88,15 @@ def round_to_float16(net):
     """Round all weights to what a file of `save` keeps of them."""
     for parameter in net.collect_params().values():
         parameter.set_data(parameter.data().astype('float16').astype('float32'))
+
+
+def keep(net, path, data, *labels, **training):
+    """Store a trained net, with the accuracy of what is stored on the held-out pictures."""
+    round_to_float16(net)
+    accuracy = net.accuracy(to_float(data.held_out_images), *labels)
+    facts = {'data': data.name, 'data_sha256': data.fingerprint, **training}
+    sha256 = save(net, path, **facts, test_accuracy=accuracy)
+    print(f'test accuracy {accuracy:.4f}, SHA-256 {sha256}')
 
 
 def save(net, path, **provenance):

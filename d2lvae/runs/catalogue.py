@@ -120,23 +120,9 @@ def find(name):
     raise CourseError(f'There is no run {name}: `python -m d2lvae` lists them all.')
 
 
-def stored(chapter, group=None):
-    """The finished entries that a chapter shows, of one group or of all, by their labels."""
-    return {
-        entry.label: entry
-        for entry in entries().values()
-        if chapter in entry.chapters and group in (None, *entry.groups) and entry.summary
-    }
-
-
 def summary(name):
     """The stored summary of a run by any of its names, or None."""
     return find(name).summary
-
-
-def state(name):
-    """Of a run by any of its names, in words."""
-    return find(name).state
 
 
 # The study's rows

@@ -104,18 +104,9 @@ class Claim(pydantic.BaseModel):
     def row(self):
         """The claim's row of the table, as text by `COLUMNS`."""
         values = self.by_seed()
-        return dict(
-            zip(
-                COLUMNS,
-                [
-                    self.claim,
-                    self.data,
-                    self.difference_text(values),
-                    *self.told(list(values.values())),
-                    self.study_size_text(),
-                ],
-            )
-        )
+        told = self.told(list(values.values()))
+        cells = self.claim, self.data, self.difference_text(values), *told, self.study_size_text()
+        return dict(zip(COLUMNS, cells))
 
     def told(self, values):
         """Interval, number of seeds, and verdict."""

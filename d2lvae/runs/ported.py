@@ -12,7 +12,7 @@ import numpy as onp
 import pandas as pd
 import yaml
 
-from d2lvae import metrics, plots
+from d2lvae import metrics
 from d2lvae.base import files
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
@@ -26,8 +26,6 @@ SWITCHES = {  # of the port: its name of each, and what it adds to a sentence
     'scrambled': "the networks saw the study's scrambled faces",
     'nonnegative': "the encoder ended in the study's batch norm and ReLU",
 }
-
-
 SIZES = ('epochs', 'faces', 'held_out', 'resnet_base')  # what `resized` can change
 
 
@@ -128,7 +126,8 @@ def score(folder, control=None, scale='study'):
     seeds = {seed: score_seed(folder, seed, experiment, data, control) for seed in finished(folder)}
     if not seeds:
         raise CourseError(f'{folder} holds no finished seed: start its training again to go on.')
-    statistics = pd.concat([seed.pop('statistics') for seed in seeds.values()])
+    statistics = pd.concat([seed['statistics'] for seed in seeds.values()])
+    known = [name for name in next(iter(seeds.values())) if name not in ('statistics', 'metrics')]
     summary = {
         'run': experiment.folder,
         'study_row': study_row(experiment),
@@ -138,7 +137,7 @@ def score(folder, control=None, scale='study'):
         'seeds': list(seeds),
         'control': None if control is None else Path(control).resolve().name,
         'data': run['data'],
-        **{name: [seed[name] for seed in seeds.values()] for name in circumstances(seeds)},
+        **{name: [seed[name] for seed in seeds.values()] for name in known},
         'scores': SCORES,
         'seconds_total': float(statistics['seconds'].sum()),
         'parameters_vae': run['parameters_vae'],
@@ -213,11 +212,6 @@ def pictures(folder, seed):
     return metrics.Reconstructions(found['mu'], *means, *sets), found['samples']
 
 
-def circumstances(seeds):
-    """The names of what is known of how each seed was trained."""
-    return [name for name in next(iter(seeds.values())) if name != 'metrics']
-
-
 def check_free(experiment, summary):
     """CourseError if another run lies where this one is to be published."""
     files.recover(experiment.published)
@@ -240,16 +234,7 @@ def check_free(experiment, summary):
 def write(experiment, summary, statistics, folder, data):
     """Replace the results folder as a whole; its pictures are those of the first seed."""
     found, samples = pictures(folder, summary['seeds'][0])
-    rows = [to_float(data.held_out_images[:10]), found.X_hat[:10]]
-    tens = [samples[i : i + 10] for i in range(0, min(len(samples), 30), 10)]
+    X = to_float(data.held_out_images[:10])
     with files.replaced_folder(experiment.published) as new:
-        parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
-        files.write_whole(new / 'parameters.yaml', parameters.encode())
-        content = json.dumps(summary, indent=1, allow_nan=False)
-        files.write_whole(new / 'summary.json', content.encode())
-        tables = {'training_statistics': results.STATISTICS, 'timing': results.TIMING}
-        for name, columns in tables.items():
-            statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
-        plots.pictures(rows, path=new / 'reconstructions.png')
-        plots.pictures(tens, path=new / 'samples.png')
-        plots.curves(statistics, path=new / 'curves.png')
+        results.write_text(new, experiment, summary, statistics)
+        results.draw(new, X, found.X_hat[:10], samples, statistics)

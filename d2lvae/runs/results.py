@@ -167,19 +167,25 @@ def by_metric(seeds):
 
 def write(experiment, folder, summary, statistics, vae, data, local):
     """Replace a results folder as a whole; the pictures are those of its first seed."""
-    parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
+    X = to_float(data.held_out_images[:10])
     with files.replaced_folder(folder) as new:
-        files.write_whole(new / 'parameters.yaml', parameters.encode())
-        content = json.dumps(summary, indent=1, allow_nan=False)
-        files.write_whole(new / 'summary.json', content.encode())
+        write_text(new, experiment, summary, statistics)
         for name, source in experiment.own().items():
             files.write_whole(new / name, source.encode())
-        for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
-            statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
-        draw(new, vae, data, statistics)
+        draw(new, X, metrics.reconstruct(vae, X), metrics.prior_samples(vae, 30), statistics)
         if summary['seeds'][0] < local:  # its networks are on another machine
             for name in ('reconstructions.png', 'samples.png'):
                 shutil.copy(folder / name, new / name)
+
+
+def write_text(folder, experiment, summary, statistics):
+    """The parameters, the summary and the two tables of a results folder."""
+    parameters = yaml.safe_dump(experiment.parameters(), sort_keys=False)
+    files.write_whole(folder / 'parameters.yaml', parameters.encode())
+    content = json.dumps(summary, indent=1, allow_nan=False)
+    files.write_whole(folder / 'summary.json', content.encode())
+    for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
+        statistics.reindex(columns=columns).to_csv(folder / f'{name}.csv', index=False)
 
 
 def seconds_per_epoch(statistics, earlier):
@@ -196,12 +202,11 @@ def seconds_per_epoch(statistics, earlier):
     return found
 
 
-def draw(folder, vae, data, statistics):
-    """The three pictures of a results folder, from its first seed's networks."""
-    X = to_float(data.held_out_images[:10])
-    plots.pictures([X, metrics.reconstruct(vae, X)], path=folder / 'reconstructions.png')
-    samples = metrics.prior_samples(vae, 30)
-    plots.pictures(samples.reshape(3, 10, *samples.shape[1:]), path=folder / 'samples.png')
+def draw(folder, X, X_hat, samples, statistics):
+    """The three pictures of a results folder."""
+    plots.pictures([X, X_hat], path=folder / 'reconstructions.png')
+    tens = [samples[i : i + 10] for i in range(0, min(len(samples), 30), 10)]
+    plots.pictures(tens, path=folder / 'samples.png')
     plots.curves(statistics, path=folder / 'curves.png')
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from d2lvae.base import files, paths
 from d2lvae.base.machine import Clock, circumstances
 from d2lvae.runs.checkpoint import Checkpoint
+from d2lvae.schedules import phase
 
 SHOWN = ('kl', 'pbp', 'adversarial', 'disc_accuracy')
 
@@ -82,8 +83,8 @@ class Bar(tqdm):
     """The progress of one seed, in steps, with the loss terms of the last one."""
 
     def report(self, trainer, steps, terms):
-        phase = 'solo' if trainer.epoch < trainer.p.solo_epochs else 'combo'
-        self.set_description(f'epoch {trainer.epoch + 1}/{trainer.p.num_epochs} {phase}')
+        p, epoch = trainer.p, trainer.epoch
+        self.set_description(f'epoch {epoch + 1}/{p.num_epochs} {phase(p, epoch)}')
         self.update(steps)
         self.set_postfix({name: f'{x:.4g}' for name, x in terms.items() if name in SHOWN})
 
