@@ -55,6 +55,9 @@ class TrainingParameters(Parameters):
     dis_l_weight: float = parameter(
         0.0, 'of the feature loss Dis_l in combo epochs (Larsen et al. 2016)', 'disc', ge=0
     )
+    frozen_weight: float = parameter(
+        0.0, 'of the feature loss of the frozen net, in place of a discriminator', 'combo', ge=0
+    )
 
     @property
     def trains_disc(self):

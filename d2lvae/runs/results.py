@@ -32,6 +32,7 @@ STATISTICS = [
     'disc_weight',
     'lr',
 ]
+FROZEN = ['frozen', 'grad_norm_frozen']  # the last columns of runs with a frozen net, and no others
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 CIRCUMSTANCES = ('versions', 'machine', 'threads')
 
@@ -174,7 +175,9 @@ def write(experiment, folder, summary, statistics, vae, data, local):
         files.write_whole(new / 'summary.json', content.encode())
         for name, source in experiment.own().items():
             files.write_whole(new / name, source.encode())
-        for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
+        own = [name for name in FROZEN if name in statistics]
+        tables = {'training_statistics': STATISTICS + own, 'timing': TIMING}
+        for name, columns in tables.items():
             statistics.reindex(columns=columns).to_csv(new / f'{name}.csv', index=False)
         draw(new, vae, data, statistics)
         if summary['seeds'][0] < local:  # its networks are on another machine
