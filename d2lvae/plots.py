@@ -127,6 +127,7 @@ def curves(statistics, path=None, alt=None):
         'KL': {'kl': ''},
         'pixel-by-pixel loss': {'pbp': ''},
         'Dis_l': {'dis_l': ''},
+        'loss of the frozen net': {'frozen': ''},
         'adversarial losses': {
             'adversarial': "the VAE's",
             'disc_real': "D's on real pictures",
@@ -135,6 +136,7 @@ def curves(statistics, path=None, alt=None):
         'gradients at the logits': {
             'grad_norm_pbp': 'of the PBP loss',
             'grad_norm_adversarial': 'of the adversarial loss',
+            'grad_norm_frozen': "of the frozen net's",
         },
         'accuracy of D': {'disc_accuracy': ''},
     }

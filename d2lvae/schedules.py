@@ -39,6 +39,7 @@ class TrainingParameters(Parameters):
     )
     disc_shift: int = parameter(0, 'greatest shift of what D sees, in pixels', 'disc', ge=0, le=16)
     dis_l_weight: float = parameter(0.0, 'of Dis_l (Larsen et al. 2016)', 'disc', ge=0)
+    frozen_weight: float = parameter(0.0, 'of a frozen net in place of D', 'combo', ge=0)
 
     @property
     def trains_disc(self):

@@ -180,6 +180,7 @@ VARIED = {
     'avatars_dose': [{'disc_weight'}],
     'cures': [
         {'disc_weight'},
+        {'disc_weight', 'frozen_weight'},
         {'disc_shift'},
         {'disc_norm'},
         {'discriminator'},
@@ -237,7 +238,7 @@ def test_every_discriminator_has_a_control_that_is_the_same_vae_without_it():
         experiment = entry.experiment
         if (
             experiment.discriminator is None
-            or experiment.disc_weight == 0 == experiment.dis_l_weight
+            or experiment.disc_weight == 0 == experiment.dis_l_weight == experiment.frozen_weight
         ):
             assert entry.control is None
             continue
@@ -251,6 +252,7 @@ def test_a_matched_plain_run_differs_in_its_weight_and_in_what_only_a_discrimina
     matched = [e for e in ENTRIES.values() if e.control and '_0_' in e.control]
     assert len(matched) >= 25
     of_the_weights = {'disc_weight', 'disc_weighting', 'pbp_weight', 'kl_weight', 'solo_epochs'}
+    of_the_weights |= {'frozen_weight'}
     for entry in matched:
         control = catalogue.find(entry.control).experiment
         assert control.disc_weight == 0

@@ -171,6 +171,7 @@ NAMED = [  # what a comparison may change, and nothing else
     {'disc_shift'},
     {'discriminator'},
     {'disc_weight', 'disc_weighting'},
+    {'disc_weight', 'frozen_weight'},
     {'disc_weight', 'pbp_weight', 'kl_weight'},
 ]
 

@@ -97,9 +97,20 @@ def draw(text, size):
 
 
 def svg(text):
+    return avatar(text).to_string()
+
+
+def parts(text, names):
+    """Which variant of each named part, such as 'eyes', a face has, from 0."""
+    options = avatar(text).to_json()['options']
+    variants = {name: sorted(adventurer().components()[name].variants()) for name in names}
+    return [variants[name].index(options[f'{name}Variant']) for name in names]
+
+
+def avatar(text):
     from dicebear import Avatar  # takes two seconds, which only those who draw shall wait
 
-    return Avatar(adventurer(), {'seed': text, **OPTIONS}).to_string()
+    return Avatar(adventurer(), {'seed': text, **OPTIONS})
 
 
 @functools.cache

@@ -14,6 +14,8 @@ from d2lvae.base.errors import CourseError, LockedError
 from d2lvae.base.parameters import Parameters, parameter
 from d2lvae.data import DATASETS, data_class, load_data
 from d2lvae.feature_matching import FeatureMatchingTrainer
+from d2lvae.frozen.attributes import SIDE
+from d2lvae.frozen.perceptual import PerceptualTrainer
 from d2lvae.layers import initialize
 from d2lvae.losses import ADVERSARIAL
 from d2lvae.runs import identity
@@ -134,6 +136,21 @@ class Experiment(TrainingParameters, Networks, Pictures):
             )
         return self
 
+    @pydantic.model_validator(mode='after')
+    def _frozen_net_fits(self):
+        cls = data_class(self.dataset)
+        if self.frozen_weight and (cls.features, cls.side or self.image_size) != ('faces', SIDE):
+            raise ValueError(
+                f'frozen_weight is for faces (avatars or anime) of {SIDE}x{SIDE} pixels, which the '
+                'frozen net knows: leave it out'
+            )
+        if self.frozen_weight and self.trains_disc:
+            raise ValueError(
+                'frozen_weight takes the place of a discriminator: set disc_weight and '
+                'dis_l_weight to 0, or leave frozen_weight out'
+            )
+        return self
+
     def _convolutional(self):
         """The name of a network that halves the side of pictures, if there is one."""
         chosen = {self.vae: networks.VAES[self.vae][0]}
@@ -162,7 +179,7 @@ class Experiment(TrainingParameters, Networks, Pictures):
             nets.append(networks.DISCRIMINATORS[self.discriminator])
         taken = {name for net in nets for name in networks.sizes_of(net)}
         sizes = set(Networks.model_fields) - {'vae', 'pbp_loss', 'discriminator'}
-        later = {*self.of('disc'), *(['kl_weight'] if kind == 'digits' else [])}
+        later = {*self.of('disc'), 'frozen_weight', *(['kl_weight'] if kind == 'digits' else [])}
         left_out = {
             *NOT_PARAMETERS,
             *self.of('digits' if kind == 'faces' else 'faces'),
@@ -182,8 +199,8 @@ class Experiment(TrainingParameters, Networks, Pictures):
         return identity.own_sources(chosen)
 
     def matched_plain(self):
-        """The same run without a discriminator: same noise, same weights of the other losses."""
-        return self.changed(disc_weight=0.0, dis_l_weight=0.0, run='')
+        """The same run with the pixels alone: same noise, same weights of the other losses."""
+        return self.changed(disc_weight=0.0, dis_l_weight=0.0, frozen_weight=0.0, run='')
 
     @property
     def folder(self):
@@ -256,6 +273,8 @@ class Experiment(TrainingParameters, Networks, Pictures):
         return vae, initialize(disc, seed)
 
     def trainer(self, seed):
+        if self.frozen_weight:
+            return PerceptualTrainer(self, seed)
         return (FeatureMatchingTrainer if self.dis_l_weight else Trainer)(self, seed)
 
     # Running

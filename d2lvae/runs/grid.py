@@ -54,7 +54,8 @@ def from_yaml(path):
         parameters = dict(zip(lists, values))
         experiment = Experiment(**parameters)
         label = ', '.join(f'{name} {parameters[name]}' for name in varied) or path.stem
-        control = experiment.matched_plain() if experiment.with_disc else None
+        with_a_net = experiment.with_disc or experiment.frozen_weight
+        control = experiment.matched_plain() if with_a_net else None
         run = runs.setdefault(experiment.folder, Run(label, experiment, control))
         if run.experiment.parameters() != experiment.parameters():
             raise CourseError(

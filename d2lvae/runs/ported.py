@@ -61,8 +61,10 @@ def export(experiment, seeds, path):
     """Write all that a run of the port starts with into one file of arrays (NumPy's npz).
 
     The pictures; the first weights of each seed, in the networks' order; weights of losses and
-    learning rate for every step; and `facts`, JSON as bytes.
+    learning rate for every step; and `facts`, JSON as bytes. CourseError if the port lacks a loss.
     """
+    if experiment.frozen_weight:
+        raise CourseError('The port has no frozen_weight: train this run with the course itself.')
     data = experiment.data()
     arrays = {'train': data.train_images, 'held_out': data.held_out_images}
     for seed in seeds:

@@ -32,6 +32,7 @@ STATISTICS = [
     'disc_weight',
     'lr',
 ]
+FROZEN = ['frozen', 'grad_norm_frozen']  # the last columns of runs with a frozen net, and no others
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 CIRCUMSTANCES = ('versions', 'machine', 'threads')
 
@@ -184,7 +185,8 @@ def write_text(folder, experiment, summary, statistics):
     files.write_whole(folder / 'parameters.yaml', parameters.encode())
     content = json.dumps(summary, indent=1, allow_nan=False)
     files.write_whole(folder / 'summary.json', content.encode())
-    for name, columns in (('training_statistics', STATISTICS), ('timing', TIMING)):
+    own = [name for name in FROZEN if name in statistics]
+    for name, columns in (('training_statistics', STATISTICS + own), ('timing', TIMING)):
         statistics.reindex(columns=columns).to_csv(folder / f'{name}.csv', index=False)
 
 
