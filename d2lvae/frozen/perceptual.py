@@ -8,7 +8,7 @@ import mxnet as mx
 from mxnet import autograd, np
 
 from d2lvae.frozen.attributes import load_attribute_net
-from d2lvae.layers import Graph
+from d2lvae.layers import graph
 from d2lvae.losses import feature_loss, sigmoid
 from d2lvae.schedules import pbp_weight_at, phase
 from d2lvae.training import Trainer, gradient
@@ -26,7 +26,7 @@ class PerceptualTrainer(Trainer):
     def compile(self):
         super().compile()
         self.features = load_attribute_net().early
-        self.frozen_graph = Graph(self.frozen_term, self.features)
+        self.frozen_graph = graph(self.frozen_term, self.features)
 
     def frozen_term(self, logits, wanted, F=mx):
         """The feature loss (N,) of the decoder's logits; `wanted` are the real pictures'."""
