@@ -48,7 +48,18 @@ def pictures(rows, labels=None, path=None, alt=None, largest=PIXELS[1]):
     Every pixel becomes a square of a whole number of pixels, so that nothing is smoothed; a
     picture's side is at most `largest` pixels.
     """
-    labels, columns = labels or [''] * len(rows), max(map(len, rows))
+    labels = labels or [''] * len(rows)
+    png = io.BytesIO()
+    canvas(rows, labels, largest).save(png, 'PNG', optimize=True)
+    named = ': ' + '; '.join(labels).replace('\n', ', ') if any(labels) else ''
+    kind = f'{len(rows)} rows' if len(rows) > 1 else 'A row'
+    alt = alt or f'{kind} of up to {max(map(len, rows))} pictures{named}.'
+    deliver(png.getvalue(), alt, path)
+
+
+def canvas(rows, labels, largest):
+    """The image of `pictures`, one of Pillow's."""
+    columns = max(map(len, rows))
     sides = onp.array(rows[0].shape[:1:-1]) * pixel_size(rows[0].shape[3], columns, largest)
     font = ImageFont.truetype(font_manager.findfont('DejaVu Sans'), LABEL)
     draw = ImageDraw.Draw(PIL.Image.new('RGB', (1, 1)))
@@ -56,18 +67,14 @@ def pictures(rows, labels=None, path=None, alt=None, largest=PIXELS[1]):
     margin = int(margin) if any(labels) else 0
     step = sides + GAP
     size = (columns, len(rows)) * step - GAP + (margin, 0)
-    canvas = PIL.Image.new('RGB', tuple(size), 'white')
-    draw = ImageDraw.Draw(canvas)
+    drawn = PIL.Image.new('RGB', tuple(size), 'white')
+    draw = ImageDraw.Draw(drawn)
     for i, (row, label) in enumerate(zip(rows, labels)):
         middle = margin - 2 * GAP, i * step[1] + sides[1] / 2
         draw.multiline_text(middle, label, BLACK, font, 'rm', align='right')
         for j, picture in enumerate(row):
-            canvas.paste(enlarged(picture, sides), tuple((j, i) * step + (margin, 0)))
-    png = io.BytesIO()
-    canvas.save(png, 'PNG', optimize=True)
-    named = ': ' + '; '.join(labels).replace('\n', ', ') if any(labels) else ''
-    kind = f'{len(rows)} rows' if len(rows) > 1 else 'A row'
-    deliver(png.getvalue(), alt or f'{kind} of up to {columns} pictures{named}.', path)
+            drawn.paste(enlarged(picture, sides), tuple((j, i) * step + (margin, 0)))
+    return drawn
 
 
 def tiles(image, side, columns=10):

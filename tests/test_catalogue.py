@@ -230,6 +230,11 @@ def test_the_halved_run_has_all_weights_of_weight_20_halved():
         assert getattr(halved, name) == getattr(whole, name) / 2
 
 
+def test_one_run_of_digits_and_one_of_avatars_is_animated():
+    animated = [entry.experiment for entry in ENTRIES.values() if entry.animated]
+    assert sorted(experiment.dataset for experiment in animated) == ['avatars', 'mnist']
+
+
 # Controls
 
 

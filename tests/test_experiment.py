@@ -246,7 +246,7 @@ def test_parameters_of_a_solo_run_leave_out_what_only_a_discriminator_uses():
 def test_parameters_that_do_not_apply_are_left_out_and_change_nothing(left_out, experiment):
     left_out = set(left_out.split())
     known = Experiment.model_fields.keys() - NOT_PARAMETERS
-    assert known - experiment.parameters().keys() == left_out | {*OPTIONS}
+    assert known - experiment.parameters().keys() == left_out | {*OPTIONS, 'frozen_weight'}
     for name in left_out & {'hidden_layers', 'base_channels', 'disc_layers', 'disc_channels'}:
         other = Experiment(**experiment.model_dump() | {name: 7})
         assert other.spelled() == experiment.spelled() and other.folder == experiment.folder

@@ -22,6 +22,7 @@ from d2lvae.frozen import decoder
 from d2lvae.layers import num_parameters
 from d2lvae.metrics import active_units, noise_control, psnr
 from d2lvae.runs import results, scores
+from d2lvae.runs.animation import ANIMATION
 from d2lvae.runs.experiment import Experiment
 
 KEPT = paths.RESULTS  # the committed results, before the tests look elsewhere
@@ -144,6 +145,29 @@ def test_the_folder_holds_the_seven_files_and_nothing_else(written, kind):
     folder = folder_of(kind, written)
     assert {p.name for p in folder.iterdir()} == FILES
     assert {p.name for p in folder.parent.iterdir()} == {folder.name}
+
+
+def test_an_animated_result_has_a_frame_for_each_epoch_and_keeps_it(runs, no_training):
+    folder, data = solo().published, solo().data()
+    before = content(folder)
+    results.publish(solo(), data, animated=True)
+    after = content(folder)
+    animation = after.pop(ANIMATION)
+    assert after == before and len(animation) <= 400_000
+    with Image.open(folder / ANIMATION) as image:
+        assert image.n_frames == 4
+    times = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    results.publish(solo(), data, animated=True)
+    assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == times
+    results.publish(solo(), data, study_row='another')  # written anew, from another machine perhaps
+    assert content(folder)[ANIMATION] == animation
+
+
+def test_without_frames_a_result_has_no_animation(runs, no_training):
+    (solo().seed_folder(0) / 'checkpoint' / 'frames.npy').unlink()
+    before = content(solo().published)
+    results.publish(solo(), solo().data(), animated=True)
+    assert content(solo().published) == before
 
 
 @both

@@ -6,6 +6,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as onp
 import pytest
 from test_files import full_disk
 from tiny import (
@@ -22,7 +23,9 @@ from tiny import (
 
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
-from d2lvae.data import ImageData
+from d2lvae.base.files import load_weights, save_weights
+from d2lvae.data import ImageData, to_float
+from d2lvae.metrics import reconstruct
 from d2lvae.runs import results
 from d2lvae.runs.checkpoint import Checkpoint
 from d2lvae.runs.seed import bar, go_on
@@ -69,8 +72,9 @@ def train(experiment, data, folder):
 
 
 def outcome(folder):
-    """What a checkpoint holds: the weights, the optimisers' position, the statistics."""
-    content = {p.name: p.read_bytes() for p in folder.glob('*.safetensors')}
+    """What a checkpoint holds: the weights, the frames, the statistics."""
+    paths = *folder.glob('*.safetensors'), folder / 'frames.npy'
+    content = {p.name: p.read_bytes() for p in paths}
     return content | {'epochs.csv': without_seconds(folder / 'epochs.csv')}
 
 
@@ -103,6 +107,36 @@ def test_a_stopped_training_of_convolutional_networks_ends_with_the_same_bytes(t
     experiment, faces = face_combo(disc_norm=norm), {'num': 64, 'shape': FACE}
     undisturbed = trained(experiment, tmp_path / 'undisturbed', **faces)
     assert trained(experiment, tmp_path / 'stopped', (3,), **faces) == undisturbed
+
+
+def test_frames_are_the_held_out_pictures_after_each_epoch_and_disturb_nothing(tmp_path):
+    experiment, data = face_combo(lr=1e-2, disc_norm='batch'), pictures_with(num=64, shape=FACE)
+    train(experiment, data, tmp_path / 'checkpoint')
+    frames = Checkpoint(tmp_path / 'checkpoint').frames()
+    nets = experiment.networks(data.shape, seed=0)
+    data.trainer = bare = experiment.trainer(0)
+    bare.prepare(nets[0], data, nets[1])
+    X, seen = to_float(data.held_out_images[:10]), []
+    for _ in bare.epochs():
+        save_weights(nets[0], tmp_path / 'seen')
+        copy = experiment.networks(data.shape, seed=1)[0]  # the trained one is not asked
+        load_weights(copy, tmp_path / 'seen')
+        seen.append(255 * reconstruct(copy, X))
+    assert [f.shape for f in frames] == [(8, *FACE)] * 4 and frames[0].dtype == 'uint8'
+    assert abs(onp.stack(seen) - frames).max() < 0.51
+    assert abs(seen[0] - seen[3]).max() > 2
+    kept = (tmp_path / 'checkpoint' / 'vae.safetensors').read_bytes()
+    assert kept == (tmp_path / 'seen').read_bytes()
+
+
+def test_a_checkpoint_of_before_has_no_frames_and_goes_on(tmp_path):
+    data = pictures_with(2)
+    with pytest.raises(KeyboardInterrupt):
+        train(combo(), data, tmp_path / 'checkpoint')
+    (tmp_path / 'checkpoint' / 'frames.npy').unlink()
+    train(combo(), data, tmp_path / 'checkpoint')
+    assert len(Checkpoint(tmp_path / 'checkpoint').frames()) == 2
+    assert len(Checkpoint(tmp_path / 'checkpoint').rows()) == 4
 
 
 def test_a_resumed_training_does_not_begin_anew(tmp_path):

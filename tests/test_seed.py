@@ -31,11 +31,14 @@ def epochs(monkeypatch):
 
 
 def trained(experiment, seed=0):
-    """Weights and statistics of a seed, without what the clock says."""
+    """Weights and frames of a seed, and its statistics without what the clock says."""
     nets = experiment.train(seed, experiment.data())
     rows = experiment.statistics(seed)
     bare = [{n: v for n, v in row.items() if n not in ('seconds', 'alone')} for row in rows]
-    return [{n: w.tobytes() for n, w in weights(net).items()} for net in nets if net], bare
+    kept = [{n: w.tobytes() for n, w in weights(net).items()} for net in nets if net]
+    frames = experiment.frames(seed)
+    assert len(frames) == len(rows)
+    return [*kept, [frame.tobytes() for frame in frames]], bare
 
 
 def test_every_epoch_has_its_seconds(runs):

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as onp
 import pandas as pd
 from mxnet import np
 
@@ -10,7 +11,10 @@ from d2lvae.base.errors import CourseError, one_line
 
 
 class Checkpoint:
-    """Networks, optimisers, statistics; the position is the number of epochs in the statistics."""
+    """Networks, optimisers, statistics, and the frames of an animation (`animation.frame`).
+
+    The position is the number of epochs in the statistics.
+    """
 
     def __init__(self, folder):
         self.folder = folder
@@ -26,19 +30,24 @@ class Checkpoint:
             return []
         return table.astype(object).where(table.notna(), None).to_dict('records')
 
+    def frames(self):
+        """Held-out pictures after each epoch, uint8 (N, C, H, W); none if they were not kept."""
+        path = self.folder / 'frames.npy'
+        return list(onp.load(path)) if path.exists() else []
+
     def load_networks(self, vae, disc=None):
         files.load_weights(vae, self.folder / 'vae.safetensors')
         if disc is not None:
             files.load_weights(disc, self.folder / 'disc.safetensors')
 
     def restore(self, trainer):
-        """Bring networks and optimisers back; the statistics so far.
+        """Bring networks, optimisers and frames back; the statistics so far.
 
         Where the discriminator was not trained yet, it stays as it is. What an accident has damaged
         is set aside; CourseError if the networks have taken a part of it.
         """
         files.recover(self.folder)  # here only, where no other process can be writing it
-        rows = self.rows()
+        rows, trainer.frames = self.rows(), []
         if not rows and self.folder.exists():
             files.set_aside(self.folder)
         if rows:
@@ -57,6 +66,7 @@ class Checkpoint:
     def load_all(self, trainer):
         with_disc = (self.folder / 'disc.states').exists()
         self.load_networks(trainer.model, trainer.disc if with_disc else None)
+        trainer.frames = self.frames()
         trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
         if with_disc:
             trainer.disc_optim.load_states(str(self.folder / 'disc.states'))
@@ -68,4 +78,6 @@ class Checkpoint:
             if trainer.disc is not None and with_disc:
                 files.save_weights(trainer.disc, folder / 'disc.safetensors')
                 trainer.disc_optim.save_states(str(folder / 'disc.states'))
+            if trainer.frames:
+                onp.save(folder / 'frames.npy', onp.stack(trainer.frames))
             pd.DataFrame(rows).to_csv(folder / 'epochs.csv', index=False)

@@ -309,6 +309,11 @@ class Experiment(TrainingParameters, Networks, Pictures):
         """Statistics of a seed so far, a row an epoch."""
         return Checkpoint(self.seed_folder(seed) / 'checkpoint').rows()
 
+    def frames(self, seed):
+        """An `animation.frame` for each epoch of a finished seed; none if they were not kept."""
+        frames = Checkpoint(self.seed_folder(seed) / 'checkpoint').frames()
+        return frames if len(frames) == self.num_epochs else []
+
     def load(self, seed, shape):
         """The networks of a finished seed; CourseError if it is not finished here."""
         if self.statistics(seed) is None:

@@ -20,6 +20,7 @@ class Run(NamedTuple):
     experiment: Experiment
     control: Experiment | None = None
     study_row: str | None = None
+    animated: bool = False
 
 
 class SweepFile(pydantic.BaseModel):
@@ -36,7 +37,8 @@ def from_catalogue(group, scale):
     runs = []
     for entry in catalogue.group(group):
         control = entry.control and catalogue.find(entry.control).at(scale)
-        runs.append(Run(entry.experiment.run, entry.at(scale), control, entry.study_row))
+        said = entry.study_row, entry.animated
+        runs.append(Run(entry.experiment.run, entry.at(scale), control, *said))
     return runs
 
 

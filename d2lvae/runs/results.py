@@ -13,6 +13,7 @@ from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.layers import num_parameters
 from d2lvae.runs import identity
+from d2lvae.runs.animation import ANIMATION, animate
 from d2lvae.runs.scores import SCORES, finished_seeds, name_of, score
 
 STATISTICS = [
@@ -37,11 +38,12 @@ TIMING = ['seed', 'epoch', 'phase', 'seconds']
 CIRCUMSTANCES = ('versions', 'machine', 'threads')
 
 
-def run(experiment, seeds=(0,), control=None, study_row=None):
+def run(experiment, seeds=(0,), control=None, study_row=None, animated=False):
     """Train, score and write down an experiment; what is finished is not done again.
 
     `control` is the experiment of the plain VAE whose reconstructions, with white noise added,
-    are the noise control; it is trained first. Returns the summary.
+    are the noise control; it is trained first. An `animated` result has `epochs.webp`, too. Returns
+    the summary.
     """
     data = experiment.data()
     for seed in seeds:
@@ -49,10 +51,10 @@ def run(experiment, seeds=(0,), control=None, study_row=None):
             control.train(seed, data)
         experiment.train(seed, data)
         score(experiment, seed, data, control)
-    return publish(experiment, data, control, study_row)
+    return publish(experiment, data, control, study_row, animated)
 
 
-def publish(experiment, data, control=None, study_row=None):
+def publish(experiment, data, control=None, study_row=None, animated=False):
     """Write all finished seeds as one results folder, whole; its summary.
 
     Seeds of the same run that an earlier result holds and this machine does not are kept. What is
@@ -89,8 +91,9 @@ def publish(experiment, data, control=None, study_row=None):
             'parameters_disc': None if disc is None else num_parameters(disc),
             'metrics': by_metric([seed['metrics'] for seed in seeds.values()]),
         }
-        if summary != earlier:
-            write(experiment, folder, summary, statistics, vae, data, local)
+        frames = experiment.frames(min(seeds)) if animated else []
+        if summary != earlier or frames and not (folder / ANIMATION).exists():
+            write(experiment, folder, summary, statistics, vae, data, local, frames)
     return summary
 
 
@@ -166,7 +169,7 @@ def by_metric(seeds):
     return {name: metrics.mean_ci95([values[name] for values in seeds]) for name in names}
 
 
-def write(experiment, folder, summary, statistics, vae, data, local):
+def write(experiment, folder, summary, statistics, vae, data, local, frames):
     """Replace a results folder as a whole; the pictures are those of its first seed."""
     X = to_float(data.held_out_images[:10])
     with files.replaced_folder(folder) as new:
@@ -177,6 +180,12 @@ def write(experiment, folder, summary, statistics, vae, data, local):
         if summary['seeds'][0] < local:  # its networks are on another machine
             for name in ('reconstructions.png', 'samples.png'):
                 shutil.copy(folder / name, new / name)
+        if frames:
+            phases = enumerate(statistics['phase'][: len(frames)], 1)
+            labels = [f'epoch {epoch}\n{phase}' for epoch, phase in phases]
+            animate(data.held_out_images, frames, labels, new / ANIMATION)
+        elif (folder / ANIMATION).exists():
+            shutil.copy(folder / ANIMATION, new / ANIMATION)
 
 
 def write_text(folder, experiment, summary, statistics):

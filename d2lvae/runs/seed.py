@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from d2lvae.base import files, paths
 from d2lvae.base.machine import Clock, circumstances
+from d2lvae.runs.animation import frame
 from d2lvae.runs.checkpoint import Checkpoint
 from d2lvae.schedules import phase
 
@@ -75,6 +76,7 @@ def go_on(trainer, rows, checkpoint, progress, stop=None):
     for row in trainer.epochs(len(rows), stop, progress.report):
         seconds, alone = clock.read()
         rows.append(row | {'seconds': seconds, 'alone': alone})
+        trainer.frames.append(frame(trainer))
         checkpoint.save(trainer, rows)
         clock = Clock()
 

@@ -263,7 +263,7 @@ def publish_finished(runs, waiting, summaries, failures):
         if not done and not left and scores.finished_seeds(run.experiment, run.control):
             try:
                 data = run.experiment.data()
-                summary = results.publish(run.experiment, data, run.control, run.study_row)
+                summary = results.publish(run.experiment, data, *run[2:])
                 summaries[run.label] = summary
             except CourseError as e:
                 failures[folder] = str(e)
