@@ -6,7 +6,7 @@ vae                     encode, sample, decode; the two terms of the ELBO
 schedules, augment      parameters, weights and rates by the step; moved pictures
 training                the trainer: solo, combo and discriminator steps
 feature_matching        Dis_l in place of the pixels
-metrics                 every held-out number
+metrics, distances      held-out numbers: of pictures, and between sets of them
 plots, diagrams, show   every figure and table
 data, frozen            digits, faces, avatars; small nets that are trained once and kept
 runs                    experiments, checkpoints, scores, results, sweeps, claims

@@ -9,25 +9,21 @@ from typing import NamedTuple
 
 import numpy as onp
 from mxnet import np
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy import fft, linalg, ndimage, optimize, signal, special, stats
+from scipy import fft, ndimage, optimize, signal, special, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from d2lvae.distances import check_pairs, check_pictures, check_sets
 from d2lvae.losses import PBP_LOSSES, kl_divergence, sigmoid
 
 BATCH = 250  # pictures that pass the networks at once
 CHUNK = 2**20  # pixels that the log-likelihood decodes at once: 4 MB
 LAPLACIAN = onp.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], 'float32')
 LUMINANCE = onp.array([0.2989, 0.587, 0.114], 'float32')
-BINOMIAL = onp.array([1, 4, 6, 4, 1], 'float32') / 16
-PATCH, MIN_LEVEL = 7, 14
-PATCHES_PER_PICTURE, DIRECTIONS, DIRECTIONS_AT_ONCE = 16, 512, 16
 SURROUNDINGS = 3, 4  # distances in frequencies from a Nyquist frequency of the strides
 STRIDED_SIDE = 32  # the shortest at which they reach no more than half-way to the next one
 FAINTEST = 1e-12  # power, keeps the log finite; a millionth of that of rounding to 8 bits
 ACTIVE_VARIANCE = 0.01
-POSTERIOR, PRIOR, BINARY, NOISE, PATCHES = range(5)  # independent random streams of one seed
-CONTROL = 'control_{}'  # names of the control's numbers
+POSTERIOR, PRIOR, BINARY, NOISE = range(4)  # independent random streams of one seed
 
 
 # Pictures against pictures
@@ -143,35 +139,6 @@ def checkerboard_ratio(X, X_hat):
     return float((found / onp.maximum(around, around_real) / (real / around_real)).max())
 
 
-def sliced_wasserstein(A, B, seed=0):
-    """Sliced Wasserstein distance of two sets' 7x7 patches, the mean over pyramid levels, >= 0.
-
-    Karras et al. 2018, section 5: patches at random places of every level of a Laplacian pyramid,
-    each set normalised by its own mean and standard deviation for each channel, projected on random
-    unit directions; the mean distance of the sorted projections. One unit is one standard deviation
-    of a level's pixels (their tables show 1000 times it). Blind to contrast by the normalisation,
-    which is what `sharpness` and `spectrum_distance` see. Levels are halved while the shorter side
-    stays >= 14: 28 and 14, or 64, 32 and 16. 16 patches a picture, 512 directions; both sets are
-    cut at the same places, so that a set has distance 0 from itself.
-
-    Raises
-    ------
-    ValueError
-        If shapes (the number of pictures too) or ranges are wrong, or a side is shorter than 7.
-    """
-    return sliced_wassersteins(A, [B], seed)[0]
-
-
-def sliced_wassersteins(A, others, seed=0):
-    """The `sliced_wasserstein` distance of A from each of the others, which sorts A only once."""
-    for B in others:
-        check_pairs(A, B)
-    rng = onp.random.default_rng([seed, PATCHES])
-    levels = zip(*map(laplacian_pyramid, [A, *others]), strict=True)
-    by_level = [level_distances(*level, rng=rng) for level in levels]
-    return [float(onp.mean(distances)) for distances in zip(*by_level, strict=True)]
-
-
 def noise_control(X_hat, target_sharpness, seed=0):
     """`X_hat` plus white noise, clipped to [0, 1], with `sharpness` equal to the target.
 
@@ -202,29 +169,6 @@ def noise_control(X_hat, target_sharpness, seed=0):
             f'with standard deviation 1 it is {sharpness(noisy(1)):.3g}.'
         )
     return noisy(optimize.brentq(excess, 0, 1, xtol=1e-7))
-
-
-def check_pictures(*sets):
-    for X in sets:
-        if X.ndim != 4 or X.shape[1] not in (1, 3) or X.dtype.kind != 'f':
-            raise ValueError(
-                f'Pictures are floats of shape (N, 1 or 3, H, W), but these are '
-                f'{X.dtype} of shape {X.shape}.'
-            )
-        if not (X.min() >= 0 and X.max() <= 1):
-            raise ValueError(f'Pictures are in [0, 1], but these are in [{X.min()}, {X.max()}].')
-
-
-def check_sets(A, B):
-    check_pictures(A, B)
-    if A.shape[1:] != B.shape[1:]:
-        raise ValueError(f'Pictures of shape {A.shape[1:]} are compared with {B.shape[1:]}.')
-
-
-def check_pairs(A, B):
-    check_sets(A, B)
-    if len(A) != len(B):
-        raise ValueError(f'{len(A)} pictures are compared with {len(B)}: make them equally many.')
 
 
 def grey(X):
@@ -270,100 +214,7 @@ def stride_powers(X):
     return at, around
 
 
-def blurred(X):
-    for axis in (2, 3):
-        X = ndimage.convolve1d(X, BINOMIAL, axis, mode='mirror')
-    return X
-
-
-def enlarged(X, shape):
-    """Every second pixel from X, zeros between, blurred (Burt and Adelson 1983)."""
-    fine = onp.zeros(shape, X.dtype)
-    fine[:, :, ::2, ::2] = X
-    return blurred(4 * fine)
-
-
-def laplacian_pyramid(X):
-    """X minus what remains of it at half the size, that in turn, ..., and the smallest as it is."""
-    while min(X.shape[2:]) >= 2 * MIN_LEVEL:
-        half = blurred(X)[:, :, ::2, ::2]
-        yield X - enlarged(half, X.shape)
-        X = half
-    yield X
-
-
-def level_distances(A, *others, rng):
-    height, width = A.shape[2] - PATCH + 1, A.shape[3] - PATCH + 1
-    top, left = rng.integers([[[height]], [[width]]], size=(2, len(A), PATCHES_PER_PICTURE))
-    directions = rng.standard_normal((DIRECTIONS, A.shape[1] * PATCH**2), 'float32')
-    directions /= linalg.norm(directions, axis=1, keepdims=True)
-    patches = [normalised_patches(X, top, left) for X in (A, *others)]
-    blocks = onp.split(directions, DIRECTIONS // DIRECTIONS_AT_ONCE)
-    by_block = [block_distances(d, *patches) for d in blocks]
-    return [onp.mean(distances) for distances in zip(*by_block, strict=True)]
-
-
-def block_distances(directions, a, *others):
-    a = onp.sort(directions @ a.T)
-    return [onp.abs(a - onp.sort(directions @ b.T)).mean() for b in others]
-
-
-def normalised_patches(X, top, left):
-    """The patches at (N, patches) places, flat: (N * patches, C * 49)."""
-    windows = sliding_window_view(X, (PATCH, PATCH), axis=(2, 3))
-    patches = windows[onp.arange(len(X))[:, None], :, top, left]
-    sd = patches.std(axis=(0, 1, 3, 4), keepdims=True)
-    patches = (patches - patches.mean(axis=(0, 1, 3, 4), keepdims=True)) / onp.where(sd, sd, 1)
-    return patches.reshape(top.size, -1)
-
-
 # Features, latents and seeds
-
-
-def frechet_distance(F_a, F_b):
-    r"""Distance of the Gaussians fitted to two sets of features, NumPy (N, D), N >= 2; >= 0.
-
-    $$|m_a - m_b|^2 + \mathrm{tr}(C_a + C_b - 2 (C_a C_b)^{1/2})$$
-
-    Heusel et al. 2017, equation 6. Biased upwards for few pictures: compare only numbers from
-    equally many, and with the floor. ValueError if features are not finite or fewer than two.
-    """
-    cov_a, cov_b = onp.cov(F_a, rowvar=False), onp.cov(F_b, rowvar=False)
-    # Equal to the trace of the matrix root, but defined for the singular covariances of dead units.
-    roots = onp.sqrt(onp.maximum(linalg.eigvals(cov_a @ cov_b).real, 0))
-    shift = F_a.mean(axis=0, dtype='float64') - F_b.mean(axis=0, dtype='float64')
-    return float(shift @ shift + onp.trace(cov_a) + onp.trace(cov_b) - 2 * roots.sum())
-
-
-def kernel_distance(F_a, F_b):
-    r"""Squared MMD of two sets of features with a cubic kernel, NumPy (M, D) and (N, D).
-
-    $$\frac{\sum_{i \ne j} k(a_i, a_j)}{M (M - 1)} + \frac{\sum_{i \ne j} k(b_i, b_j)}{N (N - 1)}
-    - \frac{2 \sum_{i, j} k(a_i, b_j)}{M N}, \quad k(x, y) = \left( \frac{x^T y}{D} + 1 \right)^3$$
-
-    The kernel Inception distance of Binkowski et al. 2018 (section 4; the estimator is equation 3
-    of Gretton et al. 2012), on features of one's own. Unbiased, unlike the Frechet distance: its
-    mean is 0 for two samples of one distribution, however few, so that it may be negative.
-    ValueError if features are not finite or fewer than two.
-    """
-    F_a, F_b = F_a.astype('float64'), F_b.astype('float64')
-    for F in (F_a, F_b):
-        if len(F) < 2 or not onp.isfinite(F).all():
-            raise ValueError(f'Two finite rows of features at least are needed, not {F}.')
-    return float(mean_of_pairs(F_a) + mean_of_pairs(F_b) - 2 * kernel(F_a, F_b).mean())
-
-
-def kernel(F_a, F_b):
-    return (F_a @ F_b.T / F_a.shape[1] + 1) ** 3
-
-
-def mean_of_pairs(F):
-    """The kernel's mean over pairs of different rows: a row's with itself would be the bias."""
-    K = kernel(F, F)
-    return (K.sum() - onp.trace(K)) / (len(F) * (len(F) - 1))
-
-
-SET_DISTANCES = {'frechet': frechet_distance, 'kernel': kernel_distance}
 
 
 def active_units(mu):
@@ -438,87 +289,7 @@ def bernoulli_log_p(X, logits):
     return (logits @ X)[..., 0] - softplus.sum(axis=2)
 
 
-# All of them for one VAE
-
-
-def held_out_metrics(
-    vae,
-    X,
-    labels=None,
-    control=None,
-    features=None,
-    reference=None,
-    seed=0,
-    log_likelihood_samples=500,
-):
-    """All numbers of one VAE on held-out pictures, a dict from name to float.
-
-    Every distance between sets is to `X`: `swd_samples` and, by the features, `frechet_samples` or
-    `kernel_samples` of as many samples of the prior, `*_floor` of the training pictures in
-    `reference`, which is about what a perfect sampler would score. Reconstructions are paired with
-    `X` and may go below the floor. With few pictures the Frechet distance is biased upwards; all
-    three come from equally many, so that the floor shows the bias.
-
-    Parameters
-    ----------
-    vae : d2lvae.vae.VAE
-    X : numpy.ndarray
-        Held-out pictures (N, C, H, W), float32 in [0, 1].
-    labels : numpy.ndarray, optional
-        (N,); with a digit classifier for `features`, gives the digit accuracies.
-    control : numpy.ndarray, optional
-        The plain VAE's reconstructions of X from the posterior's mean; gives the control's numbers.
-    features : d2lvae.frozen.digits.DigitClassifier or d2lvae.frozen.faces.FaceFeatures, optional
-        Gives the distances between sets of features that it names in `distance`.
-    reference : numpy.ndarray, optional
-        As many training pictures as X has; gives the floors.
-    log_likelihood_samples : int
-        0 leaves the log-likelihood out, which is that of binary pixels; it is left out too if the
-        VAE was not trained with the binary cross-entropy or pictures have colours, which have no
-        binary form that would mean anything.
-
-    Raises
-    ------
-    ValueError
-        If shapes or ranges are wrong, or noise does not reach the sharpness of the reconstructions.
-    """
-    check_pictures(X)
-    found, samples = reconstructions(vae, X, seed), prior_samples(vae, len(X), seed)
-    metrics = picture_metrics(X, found, samples, labels, control, features, reference, seed)
-    if vae.pbp_loss == 'bce' and X.shape[1] == 1 and log_likelihood_samples:
-        metrics['log_likelihood'] = log_likelihood(vae, X, log_likelihood_samples, seed)
-    return metrics
-
-
-def picture_metrics(
-    X, found, samples, labels=None, control=None, features=None, reference=None, seed=0
-):
-    """`held_out_metrics` but for the log-likelihood, of pictures, whatever has made them.
-
-    `found` are the `Reconstructions` of X, `samples` as many samples of the prior.
-    """
-    mu, kl, pbp, X_hat, X_sampled = found
-    metrics = {
-        'kl': kl,
-        'pbp': pbp,
-        'held_out_loss': kl + pbp,
-        'active_units': active_units(mu),
-        'sharpness_real': sharpness(X),
-        **fidelity(X, X_hat),
-        'template_share': template_share(X, X_hat),
-    }
-    metrics |= {f'{name}_sampled': v for name, v in fidelity(X, X_sampled).items()}
-    metrics['sample_sharpness_ratio'] = sharpness(samples) / metrics['sharpness_real']
-    sets = {'{}_reconstructions': X_hat, '{}_samples': samples}
-    if reference is not None:
-        sets['{}_floor'] = reference
-    if control is not None:
-        sets[CONTROL] = noise_control(control, metrics['sharpness'], seed)
-        metrics |= control_fidelity(X, sets[CONTROL])
-    metrics |= set_distances(X, sets, features, seed)
-    if labels is not None and features is not None and features.knows_labels:
-        metrics |= digit_accuracies(sets, labels, features)
-    return {name: float(value) for name, value in metrics.items()}
+# What a VAE makes of pictures
 
 
 class Reconstructions(NamedTuple):
@@ -577,34 +348,3 @@ def fidelity(X, X_hat):
         'spectrum_distance': spectrum_distance(X, X_hat),
         **strides,
     }
-
-
-def control_fidelity(X, noisy):
-    """How good the noise control `noisy`, equally sharp, is in place of reconstructions of X."""
-    return {
-        'control_psnr': psnr(X, noisy),
-        'control_ssim': ssim(X, noisy),
-        'control_spectrum_distance': spectrum_distance(X, noisy),
-    }
-
-
-def set_distances(X, sets, features=None, seed=0):
-    """Distances of X from other sets, {name of a metric, with {} for the distance: pictures}."""
-    distances = sliced_wassersteins(X, list(sets.values()), seed)
-    metrics = {name.format('swd'): d for name, d in zip(sets, distances, strict=True)}
-    if features is not None:
-        real = features.features(X)
-        for name, A in sets.items():
-            # Where there are labels, the share of right ones says more of the control.
-            if name != CONTROL or not features.knows_labels:
-                distance = SET_DISTANCES[features.distance](real, features.features(A))
-                metrics[name.format(features.distance)] = distance
-    return metrics
-
-
-def digit_accuracies(sets, labels, features):
-    """Shares of right digits among the reconstructions and, if there is one, in the control."""
-    metrics = {'digit_accuracy': features.accuracy(sets['{}_reconstructions'], labels)}
-    if CONTROL in sets:
-        metrics[CONTROL.format('digit_accuracy')] = features.accuracy(sets[CONTROL], labels)
-    return metrics

@@ -7,6 +7,7 @@ from scipy import ndimage
 from skimage import color
 
 from d2lvae.data import AvatarFaces, to_float
+from d2lvae.distances import kernel_distance
 from d2lvae.frozen import digits as features
 from d2lvae.frozen import nets
 from d2lvae.frozen.faces import (
@@ -18,7 +19,6 @@ from d2lvae.frozen.faces import (
     turned,
 )
 from d2lvae.layers import initialize
-from d2lvae.metrics import kernel_distance
 from d2lvae.runs import scores
 from d2lvae.runs.experiment import Experiment
 

@@ -8,16 +8,19 @@ import pytest
 from mxnet import np
 from scipy import integrate, linalg, ndimage, stats
 
-from d2lvae import metrics
+from d2lvae import distances, metrics
 from d2lvae.data import MNIST, to_float
+from d2lvae.distances import (
+    frechet_distance,
+    kernel_distance,
+    sliced_wasserstein,
+    sliced_wassersteins,
+)
 from d2lvae.frozen.digits import load_digit_classifier
 from d2lvae.layers import initialize
 from d2lvae.metrics import (
     active_units,
     checkerboard_ratio,
-    frechet_distance,
-    held_out_metrics,
-    kernel_distance,
     log_likelihood,
     mean_ci95,
     noise_control,
@@ -25,11 +28,10 @@ from d2lvae.metrics import (
     psnr,
     reconstructions,
     sharpness,
-    sliced_wasserstein,
-    sliced_wassersteins,
     spectrum_distance,
     ssim,
 )
+from d2lvae.runs.held_out import held_out_metrics
 from d2lvae.vae import make_vae
 
 
@@ -290,9 +292,9 @@ def test_swd_looks_at_every_level():
     X = random_pictures(300, 1, 28, 28, low=0.4, high=0.6)
     checkerboard = onp.where(onp.indices((28, 28)).sum(axis=0) % 2, 0.2, -0.2).astype('float32')
     brightness = random_pictures(300, 1, 1, 1, low=-0.4, high=0.4)
-    fine, coarse = metrics.laplacian_pyramid(X)
+    fine, coarse = distances.laplacian_pyramid(X)
     for X_hat, same in ((X + checkerboard, coarse), (X + brightness, fine)):
-        level = [*metrics.laplacian_pyramid(X_hat)][0 if same is fine else 1]
+        level = [*distances.laplacian_pyramid(X_hat)][0 if same is fine else 1]
         onp.testing.assert_allclose(level[..., 4:-4, 4:-4], same[..., 4:-4, 4:-4], atol=1e-5)
         assert sliced_wasserstein(X, X_hat) > 0.05
 
@@ -300,11 +302,11 @@ def test_swd_looks_at_every_level():
 @pytest.mark.parametrize('side, sides', [(28, [28, 14]), (64, [64, 32, 16]), (27, [27])])
 def test_pyramid_halves_down_to_fourteen_and_keeps_everything(side, sides):
     X = random_pictures(2, 3, side, side)
-    levels = [*metrics.laplacian_pyramid(X)]
+    levels = [*distances.laplacian_pyramid(X)]
     assert [level.shape[-1] for level in levels] == sides
     whole = levels.pop()
     for level in reversed(levels):
-        whole = level + metrics.enlarged(whole, level.shape)
+        whole = level + distances.enlarged(whole, level.shape)
     onp.testing.assert_allclose(whole, X, atol=1e-6)
 
 

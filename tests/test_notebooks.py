@@ -17,10 +17,12 @@ from d2lvae.base.errors import CourseError
 from d2lvae.runs import catalogue
 from d2lvae.runs.cells import INJECTED as INJECTED_CELL
 from d2lvae.runs.cells import checked
+from d2lvae.runs.experiment import Experiment
 
 TEMPLATE = Path(__file__).with_name('chapter_template.ipynb')
 CHAPTERS = sorted(paths.NOTEBOOKS.glob('*.ipynb'))
 RUNS = sorted(paths.RESULTS.glob('*/*/parameters.yaml'))
+FIELDS = {name: field.description for name, field in Experiment.model_fields.items()}
 MAX_LINES = 15
 MAX_PARAMETERS = 20  # each on a line of its own; a chapter takes the others undeclared
 MAX_BYTES = 2_000_000
@@ -84,6 +86,13 @@ def parameters_are_documented(nb):
                 yield f'`{text}` is no parameter: write `name: type = literal  # what it means`.'
             elif (name := node.target.id) not in known or not known[name]['help']:
                 yield f'papermill would not explain `{text}`: give it a plain type and a comment.'
+            elif name in FIELDS and first_words(known[name]['help']) != first_words(FIELDS[name]):
+                yield f'`{name}` is explained otherwise where it is declared: {FIELDS[name]}.'
+
+
+def first_words(text):
+    """An explanation up to the first comma, semicolon or colon; a chapter may go on otherwise."""
+    return re.split('[,;:]', text)[0]
 
 
 def is_literal(node):
@@ -295,6 +304,7 @@ FAULTS = {
     'no parameters': (tag('hide-cell', 0), '0 cells have the tag'),
     'derived': (source('seed: int = 2 * int(3)  # of every draw', 0), 'is no parameter'),
     'no comment': (source('seed: int = 0', 0), 'papermill would not explain'),
+    'other comment': (source('lr: float = 1e-3  # speed', 0), 'is explained otherwise'),
     'injected': (tag(INJECTED), '`injected-parameters`'),
     'error': (output('error', ename='ValueError', evalue=''), 'ends in ValueError'),
     'stderr': (output('stream', name='stderr', text='slow'), 'writes to stderr'),

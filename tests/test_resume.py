@@ -84,11 +84,17 @@ def trained(experiment, folder, stops=(), **options):
     return outcome(folder)
 
 
+@pytest.fixture(scope='module')
+def never_stopped(tmp_path_factory):
+    """What either kind of training leaves if nobody stops it."""
+    folder = tmp_path_factory.mktemp('never_stopped')
+    return {kind: trained(make(), folder / kind) for kind, make in KINDS.items()}
+
+
 @pytest.mark.parametrize('stops', [(0,), (1,), (2,), (3,), (1, 3), (2, 2)])
 @pytest.mark.parametrize('kind', KINDS)
-def test_a_stopped_training_ends_with_the_same_bytes(tmp_path, kind, stops):
-    undisturbed = trained(KINDS[kind](), tmp_path / 'undisturbed')
-    assert trained(KINDS[kind](), tmp_path / 'stopped', stops) == undisturbed
+def test_a_stopped_training_ends_with_the_same_bytes(tmp_path, never_stopped, kind, stops):
+    assert trained(KINDS[kind](), tmp_path / 'stopped', stops) == never_stopped[kind]
 
 
 @pytest.mark.parametrize('norm', ['batch', 'spectral'])
@@ -114,8 +120,9 @@ def test_other_weights_are_noticed(tmp_path):
     assert all(first[name] != second[name] for name in first)
 
 
-def test_a_full_disk_keeps_the_earlier_checkpoint_and_the_training_goes_on_from_it(tmp_path):
-    undisturbed = trained(combo(), tmp_path / 'undisturbed')
+def test_a_full_disk_keeps_the_earlier_checkpoint_and_the_training_goes_on_from_it(
+    tmp_path, never_stopped
+):
     folder = tmp_path / 'checkpoint'
     with pytest.raises(KeyboardInterrupt):
         train(combo(), pictures_with(2), folder)
@@ -125,8 +132,8 @@ def test_a_full_disk_keeps_the_earlier_checkpoint_and_the_training_goes_on_from_
             train(combo(), pictures_with(), folder)
         assert '\n' not in str(e.value)
         assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
-        assert {p.name for p in tmp_path.iterdir()} == {'undisturbed', 'checkpoint'}
-    assert trained(combo(), folder) == undisturbed
+        assert {p.name for p in tmp_path.iterdir()} == {'checkpoint'}
+    assert trained(combo(), folder) == never_stopped['combo']
 
 
 # Killed processes. The program runs an experiment of real digits from training to results, and dies

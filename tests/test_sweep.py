@@ -359,7 +359,7 @@ def kill_worker_of(checkpoint, killed):
 
 
 def test_a_sweep_whose_worker_is_killed_ends_with_the_same_bytes(tmp_path, monkeypatch, cluster):
-    long, control = combo(num_epochs=60), solo(num_epochs=2)
+    long, control = combo(num_epochs=24), solo(num_epochs=2)
     monkeypatch.setattr(paths, 'RUNS', tmp_path / 'undisturbed')
     results.run(long, [0, 1], control)
     monkeypatch.setattr(paths, 'RUNS', tmp_path / 'disturbed')

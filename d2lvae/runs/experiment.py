@@ -51,7 +51,9 @@ class Networks(Parameters):
     upsampling: Literal['resize', 'transposed'] = parameter(
         'resize', 'how the decoder of a ConvVAE doubles the side'
     )
-    pbp_loss: Literal['bce', 'l2'] = parameter('bce', 'the pixel-by-pixel loss')
+    pbp_loss: Literal['bce', 'l2'] = parameter(
+        'bce', 'the pixel-by-pixel loss: bce (cross-entropy) or l2 (squared error)'
+    )
     discriminator: str | None = parameter(None, 'by its name in networks.DISCRIMINATORS', 'disc')
     disc_layers: int = parameter(1, 'hidden layers of DenseLogReg', ge=1)
     disc_nodes: int = parameter(200, 'of each hidden layer of DenseLogReg', ge=1)
@@ -125,7 +127,7 @@ class Experiment(TrainingParameters, Networks, Pictures):
             if not self.has_default(name):
                 raise ValueError(f'{name} is for {other}, not {kind}: leave it out')
         side = data_class(self.dataset).side
-        if side and not power_of_two(side) and (conv := self._convolutional()):
+        if side and side & (side - 1) and (conv := self._convolutional()):
             raise ValueError(
                 f'{conv} needs pictures whose side is a power of 2, and {kind} have {side} pixels: '
                 'use it with the faces of avatars or anime, or use DenseVAE and DenseLogReg'
@@ -297,7 +299,3 @@ class Experiment(TrainingParameters, Networks, Pictures):
         nets = self.networks(shape, seed)
         Checkpoint(self.seed_folder(seed) / 'checkpoint').load_networks(*nets)
         return nets
-
-
-def power_of_two(number):
-    return number & (number - 1) == 0

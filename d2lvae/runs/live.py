@@ -1,4 +1,4 @@
-"""Live runs of the chapters: a few epochs from where a kept VAE ends, and what they come to."""
+"""Live runs of the chapters: a few epochs from where a warm start ends, and what they come to."""
 
 import time
 from typing import NamedTuple
@@ -7,9 +7,9 @@ import numpy as onp
 import pandas as pd
 
 from d2lvae import metrics
-from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
-from d2lvae.frozen.warm import WARM_STARTS, load_warm
+from d2lvae.frozen import warm
+from d2lvae.runs import held_out
 from d2lvae.runs.scores import frozen_features
 from d2lvae.vae import VAE
 
@@ -27,38 +27,40 @@ class Live(NamedTuple):
     summary: dict
 
 
-def run(experiment, warm, data, plain=None, seed=0):
-    """Train an experiment whose VAE is the warm start of that name; nothing is kept.
+def run(experiment, data, plain=None, seed=0):
+    """Train an experiment as `train` does, and measure it.
 
     `plain` is the live run whose reconstructions, with white noise, are the control.
-
-    Raises
-    ------
-    CourseError
-        If the pictures have another shape (C, H, W) than those of the warm start.
     """
-    shape = WARM_STARTS[warm][1]['shape']
-    if data.shape != shape:
-        raise CourseError(
-            f'The live part begins with a VAE for {warm} of shape {shape}, and these pictures have '
-            f'the shape {data.shape}: leave dataset and image_size as they are.'
-        )
-    vae, (_, disc) = load_warm(warm), experiment.networks(shape, seed)
-    vae.pbp_loss = experiment.pbp_loss
-    trainer = experiment.trainer(seed)
-    trainer.prepare(vae, data, disc)
-    statistics = pd.DataFrame(timed(trainer.epochs()))
+    vae, _, statistics = train(experiment, data, seed)
     X = to_float(data.held_out_images)
-    values = metrics.held_out_metrics(
+    values = held_out.held_out_metrics(
         vae,
         X,
         data.held_out_labels,
         None if plain is None else plain.reconstructions,
-        frozen_features(experiment, shape),
+        frozen_features(experiment, data.shape),
         log_likelihood_samples=0,
     )
     summary = {'metrics': {name: metrics.mean_ci95([value]) for name, value in values.items()}}
     return Live(vae, statistics, metrics.reconstruct(vae, X), summary)
+
+
+def train(experiment, data, seed=0):
+    """The VAE and the discriminator (or None) of a run, and its statistics, a row for each epoch.
+
+    The run begins where the warm start that has its layers ends, and keeps nothing. If none has
+    (sizes of one's own), it is trained from the start, with checkpoints.
+    """
+    vae, disc = experiment.networks(data.shape, seed)
+    name = next((name for name in warm.WARM_STARTS if warm.fits(name, vae)), None)
+    if name is None:
+        return *experiment.train(seed, data), pd.DataFrame(experiment.statistics(seed))
+    vae = warm.load_warm(name)
+    vae.pbp_loss = experiment.pbp_loss
+    trainer = experiment.trainer(seed)
+    trainer.prepare(vae, data, disc)
+    return vae, disc, pd.DataFrame(timed(trainer.epochs()))
 
 
 def timed(rows):

@@ -17,7 +17,7 @@ from d2lvae.base import files
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.layers import num_parameters
-from d2lvae.runs import catalogue, identity, results
+from d2lvae.runs import catalogue, held_out, identity, results
 from d2lvae.runs.experiment import Experiment
 from d2lvae.runs.scores import SCORES, frozen_features
 from d2lvae.schedules import disc_weight_at, lr_at, pbp_weight_at, phase
@@ -179,7 +179,7 @@ def score_seed(folder, seed, experiment, data, control):
     last = statistics.iloc[-1]
     found, samples = pictures(folder, seed)
     control_X_hat = None if control is None else pictures(Path(control), seed)[0].X_hat
-    values = metrics.picture_metrics(
+    values = held_out.picture_metrics(
         X,
         found,
         samples,

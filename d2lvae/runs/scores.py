@@ -9,6 +9,7 @@ from d2lvae.base.errors import CourseError
 from d2lvae.data import data_class, to_float
 from d2lvae.frozen.digits import load_digit_classifier
 from d2lvae.frozen.faces import load_face_features
+from d2lvae.runs import held_out
 
 # To be raised with every change of what a metric says, and with every new one: what was scored
 # before is scored again where the weights are, and never mixed with what is scored now.
@@ -74,11 +75,11 @@ def finished_seeds(experiment, control=None):
 
 
 def held_out_metrics(vae, data, features, control_vae=None):
-    """`metrics.held_out_metrics` on the held-out pictures of `data`."""
+    """`held_out.held_out_metrics` on the held-out pictures of `data`."""
     X = to_float(data.held_out_images)
     control = None if control_vae is None else metrics.reconstruct(control_vae, X)
     reference = to_float(data.train_images[: len(X)])
-    return metrics.held_out_metrics(vae, X, data.held_out_labels, control, features, reference)
+    return held_out.held_out_metrics(vae, X, data.held_out_labels, control, features, reference)
 
 
 def frozen_features(experiment, shape):
@@ -92,4 +93,4 @@ def evaluate(experiment, seed, images, labels=None):
     shape = tuple(images.shape[1:])
     vae, _ = experiment.load(seed, shape)
     features = frozen_features(experiment, shape)
-    return metrics.held_out_metrics(vae, to_float(images), labels, None, features)
+    return held_out.held_out_metrics(vae, to_float(images), labels, None, features)
