@@ -29,8 +29,8 @@ HEAD = """# Claims
 
 Written by `python -m d2lvae tables` from [`claims.yaml`](../d2lvae/runs/claims.yaml) and the
 folders beside this page. The claims about digits and avatars were written down before their runs
-were made, but for the first seed of the best recipe on digits, and one seed at weight 800, after
-which 200 was chosen for the best recipe on avatars; those about the study's ResNet after.
+were made, but for the first seed of either best recipe (on avatars its weight was chosen from that
+seed at 50, 100, 200 and 800); those about the study's ResNet after.
 
 The difference is that of the two runs a claim names, paired over the seeds that both have; its
 interval is Student's 95 % interval of the mean. A claim *holds* if the interval lies wholly on
