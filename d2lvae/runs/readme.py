@@ -20,16 +20,22 @@ SHOWN = {  # runs with a discriminator, and how many of their pictures; each bes
         'DenseVAE_DenseLogReg_on_MNIST/5_3_400_1_200_75_150_4_beta0.5_jitter0.3_binarised_cosine',
         2,
     ),
-    'anime faces': (
-        'ConvVAE_ConvDisc_LeakyReLU_on_anime/'
-        '512_32_32_5+15_1200_1_spectral_kl0.05_b16_beta0.5_flip_cosine',
+    'drawn faces': (
+        'ConvVAE_ConvDisc_LeakyReLU_on_avatars/'
+        '128_32_32_6+18_50_1_spectral_kl0.1_b16_beta0.5_shift8_cosine',
         3,
     ),
 }
 FINDINGS = {  # what it is about, and the claims that tell
-    'What a weight buys, and its price (digits).': ('digits-rank', 'digits-50-psnr'),
-    'Structure, or noise? (digits)': ('digits-50-noise-ssim', 'digits-50-swd'),
-    "A judge that always wins: the study's ResNet (faces).": ('anime-10-blind', 'anime-50-psnr'),
+    'A weight buys sharpness, and has its price (digits).': ('digits-rank', 'digits-50-psnr'),
+    'A small weight, given time, is nearly free (drawn faces).': (
+        'avatars-best-sharp',
+        'avatars-best-free',
+    ),
+    'It draws lines, and no noise (digits, drawn faces).': (
+        'digits-50-noise-ssim',
+        'avatars-best-noise-ssim',
+    ),
 }
 MEASURES = ('PSNR ↑', 'SSIM ↑', 'sharpness → 1', 'SWD ↓')
 PART = re.compile(r'(<!-- (\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
