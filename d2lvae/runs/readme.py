@@ -30,7 +30,7 @@ FINDINGS = {  # what it is about, and the claims that tell
     'A weight buys sharpness, and has its price (digits).': ('digits-rank', 'digits-50-psnr'),
     'A small weight, given time, is nearly free (drawn faces).': (
         'avatars-best-sharp',
-        'avatars-best-free',
+        'avatars-best-psnr',
     ),
     'It draws lines, and no noise (digits, drawn faces).': (
         'digits-50-noise-ssim',
