@@ -71,7 +71,7 @@ def test_the_cells_of_the_readme_train_a_loss_of_ones_own(tmp_path, monkeypatch)
 def test_the_noise_is_as_sharp_as_the_row_with_a_discriminator():
     _, blurred, shown, noisy = readme.versions(*readme.pair('drawn faces'), num=4)
     assert metrics.sharpness(noisy) == pytest.approx(metrics.sharpness(shown), rel=1e-3)
-    assert metrics.sharpness(blurred) < metrics.sharpness(shown) / 2
+    assert metrics.sharpness(blurred) < metrics.sharpness(shown) / 1.5
 
 
 def test_digits_are_framed_and_enlarged_without_smoothing():

@@ -125,7 +125,7 @@ def findings():
 def told(name):
     """A claim, what it measures, and its verdict."""
     row = claims.table([name]).loc[name]
-    numbers = f'{measure(claims.claims()[name])} {row["difference"]}'
+    numbers = f'{measure(claims.claims()[name])} {row["difference"].partition(" (")[0]}'
     if row['seeds'] == '0':
         numbers = 'not run yet'
     elif row['seeds'] == '1':
