@@ -18,7 +18,7 @@ ROOT, SOURCE = BOOK.parent, BOOK / '_source'
 SOLUTIONS = 'solutions/*.ipynb', 'notebooks/solutions/*.ipynb'
 RESULTS_PAGES = 'README', 'claims'  # what isn't there yet is left out
 LINK = re.compile(r'\[([^\]]*)\]\(([^)#\s]+)\)')
-PICTURE = re.compile(r'<img src="([^"]+\.png)"')
+PICTURE = re.compile(r'<img src="([^"]+\.(?:png|webp))"')
 CORE = 'api/d2lvae/index'  # AutoAPI's page, with those of the modules below it
 MATHJAX = 'mathjax/static/mathjax/es5'
 
@@ -44,8 +44,14 @@ def results_page(name, text):
         small = Path(match[1]).with_suffix('.webp')
         target = SOURCE / '_extra/results' / small
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A fifth of the PNG, and loaded when it comes into sight: a page has dozens.
-        Image.open(ROOT / 'results' / match[1]).convert('RGB').save(target, quality=90)
+        # A seventh of the PNG, and loaded when it comes into sight: a page has dozens.
+        if small == Path(match[1]):  # an animation
+            shutil.copyfile(ROOT / 'results' / small, target)
+        else:
+            image = Image.open(ROOT / 'results' / match[1]).convert('RGB')
+            if small.stem == 'curves':  # drawn for screens of twice as many pixels
+                image = image.reduce(2)
+            image.save(target, quality=75)
         return f'<img loading="lazy" src="{small}"'
 
     def link(match):
