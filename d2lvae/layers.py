@@ -125,7 +125,7 @@ def graph(function, *nets):
     block = nn.HybridLambda(lambda F, *inputs: function(*inputs, F=F))
     for net in nets:
         block.register_child(net)
-    block.hybridize(static_alloc=True)
+    block.hybridize(static_alloc=True, static_shape=True)
     return block
 
 
