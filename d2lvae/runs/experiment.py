@@ -31,14 +31,15 @@ REGISTRIES = {
     'discriminator': ('networks.DISCRIMINATORS', networks.DISCRIMINATORS),
     'adversarial_loss': ('losses.ADVERSARIAL', ADVERSARIAL),
 }
-NOT_PARAMETERS = ('run', 'scale')
+NOT_PARAMETERS = ('run', 'scale', 'animated')
 
 
 class Experiment(TrainingParameters, Networks, Pictures):
     """What identifies a run. Parameters of another type or range, or unknown ones, are refused.
 
     `run` is the name of the run's folder; without one it is spelled from the sizes, as in the
-    study, with a hash of all parameters. Only runs at the scale 'reference' go to `results/`.
+    study, with a hash of all parameters. Only runs at the scale 'reference' go to `results/`, and
+    only `animated` ones keep frames while they are trained.
 
     Raises
     ------
@@ -48,6 +49,7 @@ class Experiment(TrainingParameters, Networks, Pictures):
 
     run: str = parameter('', "name of the run's folder")
     scale: Literal['smoke', 'reference'] = parameter('smoke', 'reference runs go to results/')
+    animated: bool = parameter(False, 'its result has an epochs.webp')
 
     @pydantic.field_validator(*REGISTRIES)
     @classmethod
@@ -171,7 +173,8 @@ class Experiment(TrainingParameters, Networks, Pictures):
 
     def matched_plain(self):
         """The same run with the pixels alone: same noise, same weights of the other losses."""
-        return self.changed(disc_weight=0.0, dis_l_weight=0.0, frozen_weight=0.0, run='')
+        off = dict.fromkeys(('disc_weight', 'dis_l_weight', 'frozen_weight'), 0.0)
+        return self.changed(**off, run='', animated=False)
 
     @property
     def folder(self):

@@ -106,7 +106,7 @@ def caption():
 
 def recipe_of(run, plain):
     """What a plain run is, beside its run with a discriminator."""
-    same = plain.experiment.changed(run='') == run.experiment.matched_plain()
+    same = plain.experiment.changed(run='', animated=False) == run.experiment.matched_plain()
     return 'the same recipe without D' if same else f'another recipe ({plain.note})'
 
 

@@ -65,7 +65,8 @@ def common_folder(experiment, seed, data):
     parameters = experiment.parameters()
     common = {n: v for n, v in parameters.items() if n not in other | {'disc_norm'}}
     own = {n: s for n, s in experiment.own().items() if n in ('own_vae.py', 'own_dataset.py')}
-    content = json.dumps([common, own, data.fingerprint], sort_keys=True)
+    animated = ['animated'] if experiment.animated else []  # the others keep no frames
+    content = json.dumps([common, own, data.fingerprint, *animated], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return paths.RUNS / 'work' / 'common' / digest / f'seed_{seed}'
 
@@ -76,7 +77,8 @@ def go_on(trainer, rows, checkpoint, progress, stop=None):
     for row in trainer.epochs(len(rows), stop, progress.report):
         seconds, alone = clock.read()
         rows.append(row | {'seconds': seconds, 'alone': alone})
-        trainer.frames.append(frame(trainer))
+        if trainer.p.animated:
+            trainer.frames.append(frame(trainer))
         checkpoint.save(trainer, rows)
         clock = Clock()
 

@@ -263,8 +263,8 @@ def publish_finished(runs, waiting, summaries, failures):
         if not done and not left and scores.finished_seeds(run.experiment, run.control):
             try:
                 data = run.experiment.data()
-                summary = results.publish(run.experiment, data, *run[2:])
-                summaries[run.label] = summary
+                published = results.publish(run.experiment, data, run.control, run.study_row)
+                summaries[run.label] = published
             except CourseError as e:
                 failures[folder] = str(e)
 
