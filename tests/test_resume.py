@@ -29,7 +29,7 @@ from d2lvae.data import ImageData, to_float
 from d2lvae.metrics import reconstruct
 from d2lvae.runs import results
 from d2lvae.runs.checkpoint import Checkpoint
-from d2lvae.runs.seed import bar, go_on
+from d2lvae.runs.seed import Bar, go_on
 from d2lvae.training import Trainer
 
 KINDS = {'solo': partial(solo, animated=True), 'combo': combo}
@@ -68,7 +68,7 @@ def train(experiment, data, folder):
     data.trainer.prepare(vae, data, disc)
     checkpoint = Checkpoint(folder)
     rows = checkpoint.restore(data.trainer)
-    with bar(data.trainer, rows) as progress:
+    with Bar(data.trainer, rows) as progress:
         go_on(data.trainer, rows, checkpoint, progress)
 
 

@@ -6,7 +6,6 @@ others start, with the same bytes as if each had trained alone. Their seconds ar
 that trained them.
 """
 
-import contextlib
 import hashlib
 import json
 
@@ -35,7 +34,7 @@ def train_seed(experiment, seed, data):
     if not (folder / 'circumstances.json').exists():
         found = json.dumps(circumstances(), indent=1)
         files.write_whole(folder / 'circumstances.json', found.encode())
-    with bar(trainer, rows) as progress:
+    with Bar(trainer, rows) as progress:
         num_common = trainer.p.common_epochs
         if len(rows) < num_common < trainer.p.num_epochs:
             train_common(experiment, seed, data, trainer, rows, checkpoint, progress)
@@ -84,18 +83,15 @@ def go_on(trainer, rows, checkpoint, progress, stop=None):
 
 
 class Bar(tqdm):
-    """The progress of one seed, in steps, with the loss terms of the last one."""
+    """The progress of a trainer in steps, `rows` epochs done, with the loss terms of the last."""
 
-    def report(self, trainer, steps, terms):
-        p, epoch = trainer.p, trainer.epoch
+    def __init__(self, trainer, rows):
+        self.trainer = trainer
+        total, done = (epochs * trainer.num_steps for epochs in (trainer.p.num_epochs, len(rows)))
+        super().__init__(total=total, unit='step', disable=None, initial=done)
+
+    def report(self, steps, terms):
+        p, epoch = self.trainer.p, self.trainer.epoch
         self.set_description(f'epoch {epoch + 1}/{p.num_epochs} {phase(p, epoch)}')
         self.update(steps)
         self.set_postfix({name: f'{x:.4g}' for name, x in terms.items() if name in SHOWN})
-
-
-@contextlib.contextmanager
-def bar(trainer, rows):
-    num_steps = trainer.num_steps
-    total, done = trainer.p.num_epochs * num_steps, len(rows) * num_steps
-    with Bar(total=total, unit='step', disable=None, initial=done) as progress:
-        yield progress
