@@ -21,7 +21,7 @@ MOVES = 2  # the random stream of what moves before the discriminator; 1 is `pri
 class Trainer(d2l.Trainer):
     """Trains a VAE, and a discriminator against it, with Adam.
 
-    `p` are `schedules.TrainingParameters`; everything random derives from (`seed`, epoch, step).
+    `p` are `choices.TrainingParameters`; everything random derives from (`seed`, epoch, step).
     """
 
     def __init__(self, p, seed=0):

@@ -10,6 +10,7 @@ import yaml
 
 from d2lvae import networks
 from d2lvae.base import files, paths
+from d2lvae.base.choices import Networks, Pictures, TrainingParameters
 from d2lvae.base.errors import CourseError, LockedError
 from d2lvae.base.parameters import parameter
 from d2lvae.data import DATASETS, data_class, load_data
@@ -20,9 +21,7 @@ from d2lvae.layers import initialize
 from d2lvae.losses import ADVERSARIAL
 from d2lvae.runs import identity
 from d2lvae.runs.checkpoint import Checkpoint
-from d2lvae.runs.choices import Networks, Pictures
 from d2lvae.runs.seed import train_seed
-from d2lvae.schedules import TrainingParameters
 from d2lvae.training import Trainer
 from d2lvae.vae import make_vae
 
