@@ -9,9 +9,7 @@ from mxnet import np
 from scipy import integrate, ndimage, stats
 
 from d2lvae import metrics
-from d2lvae.distances import (
-    sliced_wasserstein,
-)
+from d2lvae.distances import sliced_wasserstein
 from d2lvae.metrics import (
     active_units,
     checkerboard_ratio,
