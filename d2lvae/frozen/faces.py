@@ -12,7 +12,6 @@ import numpy as onp
 from mxnet import np
 from mxnet.gluon import nn
 
-from d2lvae.base import paths
 from d2lvae.data import AnimeFaces, to_float
 from d2lvae.frozen.nets import Classifier, fit, in_batches, keep, load, shifted
 
@@ -116,9 +115,9 @@ def load_face_features(path=FACE_FEATURES, sha256=FACE_FEATURES_SHA256):
     return load(FaceFeatures(), path, sha256)
 
 
-def main(seed=0, num_epochs=6, root=paths.DATA):
+def main(seed=0, num_epochs=6):
     """Train the net on the anime faces and store it with the accuracy of what was stored."""
-    data = AnimeFaces(root=root)
+    data = AnimeFaces()
     net = train_face_features(data.train_images, num_epochs, seed=seed)
     keep(net, FACE_FEATURES, data, seed=seed, num_epochs=num_epochs)
 
