@@ -34,7 +34,7 @@ def sentence(name):
 
 def changed(a, b):
     """The parameters in which two experiments differ."""
-    a, b = (experiment.model_dump(exclude={'run'}) for experiment in (a, b))
+    a, b = (experiment.model_dump(exclude={'run', 'animated'}) for experiment in (a, b))
     return {name for name in a if a[name] != b[name]}
 
 

@@ -16,23 +16,10 @@ from d2lvae.runs import identity
 from d2lvae.runs.animation import ANIMATION, animate
 from d2lvae.runs.scores import SCORES, finished_seeds, name_of, score
 
-STATISTICS = [
-    'seed',
-    'epoch',
-    'phase',
-    'kl',
-    'pbp',
-    'adversarial',
-    'dis_l',
-    'disc_real',
-    'disc_fake',
-    'disc_accuracy',
-    'grad_norm_pbp',
-    'grad_norm_adversarial',
-    'pbp_weight',
-    'disc_weight',
-    'lr',
-]
+STATISTICS = (
+    'seed epoch phase kl pbp adversarial dis_l disc_real disc_fake disc_accuracy grad_norm_pbp '
+    'grad_norm_adversarial pbp_weight disc_weight lr'
+).split()
 FROZEN = ['frozen', 'grad_norm_frozen']  # the last columns of runs with a frozen net, and no others
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 CIRCUMSTANCES = ('versions', 'machine', 'threads')
