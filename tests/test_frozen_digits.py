@@ -5,21 +5,11 @@ import numpy as onp
 import pytest
 from mxnet import autograd, np
 
-from d2lvae.data import MNIST, to_float
+from d2lvae.data import to_float
 from d2lvae.frozen import nets
 from d2lvae.frozen.digits import DIGIT_CLASSIFIER, load_digit_classifier, train_digit_classifier
 from d2lvae.frozen.nets import save, shifted
 from d2lvae.layers import initialize
-
-
-@pytest.fixture(scope='module')
-def mnist():
-    return MNIST()
-
-
-@pytest.fixture(scope='module')
-def classifier():
-    return load_digit_classifier()
 
 
 def weights(net):
