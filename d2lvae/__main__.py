@@ -36,8 +36,7 @@ def run_experiment(arguments):
     entry = catalogue.find(arguments.run)
     control = entry.control and catalogue.find(entry.control).at(arguments.scale)
     experiment = entry.at(arguments.scale)
-    said = entry.study_row, entry.animated
-    summary = results.run(experiment, arguments.seeds, control, *said)
+    summary = results.run(experiment, arguments.seeds, control, entry.study_row)
     print_metrics({name: m['mean'] for name, m in summary['metrics'].items()})
     print(f'Written to {experiment.published}')
 

@@ -82,8 +82,8 @@ def box(axis, name, x, y, fill, frame=True):
     axis.text(x, y, name, fontsize=13, ha='center', va='center', bbox=style, zorder=3)
 
 
-def arrow(axis, start, end, colour, bend=0.0, width=1.2, style='-|>'):
-    how = {'arrowstyle': style, 'color': colour, 'linewidth': width, 'mutation_scale': 14}
+def arrow(axis, start, end, colour, bend=0.0, width=1.2):
+    how = {'arrowstyle': '-|>', 'color': colour, 'linewidth': width, 'mutation_scale': 14}
     axis.annotate('', end, start, arrowprops=how | {'connectionstyle': f'arc3,rad={bend}'})
 
 

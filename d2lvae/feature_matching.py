@@ -24,9 +24,7 @@ class FeatureMatchingTrainer(Trainer):
             self.features.hybridize(static_alloc=True)
 
     def combo_step(self, X, eps, X_in):
-        """One update of the discriminator, then one of the VAE, whose graph is cut at the latents,
-        as that of `Trainer.combo_step` is at the logits.
-        """
+        """As `Trainer.combo_step`, but the VAE's graph is cut at the latents, too."""
         with autograd.record():
             mu, log_var = self.model.encode(X_in)
             kl, z = kl_divergence(mu, log_var), self.model.sample(mu, log_var, eps)

@@ -39,9 +39,8 @@ def resize_conv(in_channels, channels):
     """Doubles height and width by nearest-neighbour resizing, then convolves, 3x3.
 
     Unlike a transposed convolution alone it leaves no checkerboard (Odena, Dumoulin and Olah 2016).
-    Resizing is zeros between the pixels, then a sum over 2x2. Sums and convolutions can change
-    places: zeros and convolution, which are a transposed convolution, then the sum (here a mean)
-    give the same for less, because the convolution skips the zeros.
+    Resizing is zeros between the pixels, then a sum over 2x2 (here a mean). Both are linear, so
+    the convolution may come before the sum: as a transposed one, which skips the zeros.
     """
     yield nn.Conv2DTranspose(channels, 3, strides=2, in_channels=in_channels)
     yield Mean2x2(channels)

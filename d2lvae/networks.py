@@ -14,16 +14,20 @@ from d2lvae.layers import UPSAMPLING, SpectralConv2D, conv_layers, dense_layers,
 SMALLEST = 4  # side of the map between the convolutions and the latents
 
 
-class DenseEncoder(nn.HybridBlock):
+class Encoder(nn.HybridBlock):
     """Pictures (N, C, H, W) to (mu, log_var), each (N, latents)."""
+
+    def hybrid_forward(self, F, X):
+        return F.np.split(self.net(X), 2, axis=1)
+
+
+class DenseEncoder(Encoder):
+    """Hidden layers with ReLU, then a linear one."""
 
     def __init__(self, shape, latents=5, hidden_layers=3, hidden_nodes=400):
         super().__init__()
         self.latents = latents
         self.net = dense_layers(math.prod(shape), hidden_layers, hidden_nodes, 2 * latents)
-
-    def hybrid_forward(self, F, X):
-        return F.np.split(self.net(X), 2, axis=1)
 
 
 class DenseDecoder(nn.HybridBlock):
@@ -57,11 +61,11 @@ class DenseLogReg(Discriminator):
         self.middle = disc_layers
 
 
-class ConvEncoder(nn.HybridBlock):
-    """Pictures (N, C, S, S) to (mu, log_var), each (N, latents).
+class ConvEncoder(Encoder):
+    """Strided convolutions that halve the side of pictures (N, C, S, S) down to 4x4.
 
-    Strided convolutions halve the side and double the channels, from `base_channels` on, down to
-    4x4; the latents are linear in the last map. `deep` adds a 3x3 convolution on every scale.
+    They double the channels, from `base_channels` on; the latents are linear in the last map.
+    `deep` adds a 3x3 convolution on every scale.
     """
 
     def __init__(self, shape, latents=512, base_channels=32, deep=False):
@@ -74,9 +78,6 @@ class ConvEncoder(nn.HybridBlock):
             if deep:
                 self.net.add(*conv_layers(outputs, outputs, 3, 1))
         self.net.add(nn.Dense(2 * latents, in_units=channels[-1] * SMALLEST**2))
-
-    def hybrid_forward(self, F, X):
-        return F.np.split(self.net(X), 2, axis=1)
 
 
 class ConvDecoder(nn.HybridBlock):

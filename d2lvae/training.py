@@ -5,11 +5,10 @@ import numpy as onp
 from d2l import mxnet as d2l
 from mxnet import autograd, gluon, np
 
-from d2lvae import layers
 from d2lvae.augment import STILL, Move, binarised, jittered, mirrored
 from d2lvae.base.errors import CourseError
 from d2lvae.base.totals import Totals
-from d2lvae.layers import graph
+from d2lvae.layers import graph, has_batch_norm, power_iteration
 from d2lvae.losses import ADVERSARIAL, PBP_LOSSES, sigmoid, summed
 from d2lvae.schedules import disc_weight_at, lr_at, pbp_weight_at, phase
 
@@ -22,7 +21,7 @@ MOVES = 2  # the random stream of what moves before the discriminator; 1 is `pri
 class Trainer(d2l.Trainer):
     """Trains a VAE, and a discriminator against it, with Adam.
 
-    `p` are `schedules.TrainingParameters`; everything random derives from (`seed`, epoch, step).
+    `p` are `choices.TrainingParameters`; everything random derives from (`seed`, epoch, step).
     """
 
     def __init__(self, p, seed=0):
@@ -58,7 +57,6 @@ class Trainer(d2l.Trainer):
         self.pbp_graph, self.norm_graph = graph(PBP_LOSSES[model.pbp_loss]), graph(norm)
         if disc is not None:
             self.disc_loss, self.vae_loss = ADVERSARIAL[self.p.adversarial_loss]
-            self.separate = layers.has_batch_norm(disc)
             self.disc_graph = graph(self.disc_terms, disc)
             self.adversarial_graph = graph(self.adversarial_term, disc)
 
@@ -67,7 +65,7 @@ class Trainer(d2l.Trainer):
         self.prepare(model, data, disc)
         return list(self.epochs())
 
-    def epochs(self, first=0, stop=None, report=lambda trainer, steps, terms: None):
+    def epochs(self, first=0, stop=None, report=lambda steps, terms: None):
         """Train epochs from `first` up to `stop`, or all; yields the row of statistics of each.
 
         `report` is told how many steps more are done, and the loss terms of the last one.
@@ -76,13 +74,13 @@ class Trainer(d2l.Trainer):
             self.epoch = epoch
             yield self.fit_epoch(report)
 
-    def fit_epoch(self, report=lambda trainer, steps, terms: None):
+    def fit_epoch(self, report=lambda steps, terms: None):
         """One pass over the training pictures; its row."""
         alone = self.disc is None or phase(self.p, self.epoch) == 'solo'
         step_of = self.solo_step if alone else self.combo_step
         batches = self.data.shuffled_batches(self.p.batch_size, self.rng())
         rngs = [self.rng(step) for step in range(self.num_steps)]
-        totals = Totals(self.epoch, self.num_steps)
+        totals = Totals(self.epoch, self.num_steps, report)
         for step, (X, eps, rng) in enumerate(zip(batches, self.latent_noise(rngs), rngs)):
             self.step = self.epoch * self.num_steps + step
             lr = lr_at(self.p, self.step, self.num_steps)
@@ -90,9 +88,7 @@ class Trainer(d2l.Trainer):
                 optimiser.set_learning_rate(lr)
             X, X_in = self.noisy(X, rng)
             self.move = Move.drawn(self.p.disc_shift, self.rng(step, MOVES))
-            done = totals.add(step_of(X, eps, X_in))
-            if done:
-                report(self, *done)
+            totals.add(step_of(X, eps, X_in))
         return self.row(totals.means(), lr)
 
     def row(self, means, lr):
@@ -171,7 +167,7 @@ class Trainer(d2l.Trainer):
 
     def disc_step(self, X, X_hat):
         """One update of the discriminator on real pictures and on detached reconstructions."""
-        layers.power_iteration(self.disc)
+        power_iteration(self.disc)
         X, X_hat = self.move.there(X), self.move.there(X_hat)
         with autograd.record():
             disc_real, disc_fake, accuracy = self.disc_graph(X, X_hat)
@@ -211,7 +207,7 @@ class Trainer(d2l.Trainer):
 
         In one pass, but with batch norm, where each kind would depend on the other's statistics.
         """
-        if self.separate:
+        if has_batch_norm(self.disc):
             return self.disc(X), self.disc(X_hat)
         return F.np.split(self.disc(F.np.concatenate([X, X_hat])), [self.p.batch_size])
 

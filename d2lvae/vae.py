@@ -10,8 +10,7 @@ from d2lvae.losses import PBP_LOSSES, kl_divergence, sigmoid
 class VAE(d2l.Module):
     """An encoder, a decoder, and the noise between them, which is always an input.
 
-    The encoder takes pictures X (N, C, H, W) in [0, 1] to (mu, log_var), each (N, latents), the
-    decoder latents (N, latents) to logits (N, C, H, W). `pbp_loss` is a name in `PBP_LOSSES`.
+    Pictures X are (N, C, H, W) in [0, 1]; `pbp_loss` is a name in `PBP_LOSSES`.
     """
 
     def __init__(self, encoder, decoder, latents, pbp_loss='bce'):

@@ -177,7 +177,9 @@ NAMED = [  # what a comparison may change, and nothing else
 
 
 def changed(a, b):
-    a, b = (catalogue.find(run).experiment.model_dump(exclude={'run'}) for run in (a, b))
+    a, b = (
+        catalogue.find(run).experiment.model_dump(exclude={'run', 'animated'}) for run in (a, b)
+    )
     return {name for name in a if a[name] != b[name]}
 
 

@@ -38,11 +38,6 @@ from d2lvae.data.images import sha256
 DIGITS = (3, 4)  # of the tiny MNIST below: training and held-out
 
 
-@pytest.fixture(scope='module')
-def mnist():
-    return MNIST()
-
-
 def refused(call, *arguments):
     """The sentence that a call ends with."""
     with pytest.raises(CourseError) as e:

@@ -79,8 +79,8 @@ def test_early_maps_are_those_that_the_later_stages_are_made_of(net):
     X = np.array(onp.random.default_rng(0).random((3, 3, 64, 64)), dtype='float32')
     maps = net.early(X)
     assert maps.shape == (3, 32, 32, 32)
-    later = net.stages[attributes.EARLY :](maps)
-    onp.testing.assert_allclose(later.asnumpy(), net.stages(X).asnumpy(), rtol=1e-4, atol=1e-4)
+    later = net.body[attributes.EARLY :](maps)
+    onp.testing.assert_allclose(later.asnumpy(), net.body(X).asnumpy(), rtol=1e-4, atol=1e-4)
 
 
 # The labels

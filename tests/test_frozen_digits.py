@@ -5,22 +5,11 @@ import numpy as onp
 import pytest
 from mxnet import autograd, np
 
-from d2lvae.data import MNIST, to_float
-from d2lvae.frozen import digits as features
+from d2lvae.data import to_float
 from d2lvae.frozen import nets
 from d2lvae.frozen.digits import DIGIT_CLASSIFIER, load_digit_classifier, train_digit_classifier
 from d2lvae.frozen.nets import save, shifted
 from d2lvae.layers import initialize
-
-
-@pytest.fixture(scope='module')
-def mnist():
-    return MNIST()
-
-
-@pytest.fixture(scope='module')
-def classifier():
-    return load_digit_classifier()
 
 
 def weights(net):
@@ -127,7 +116,7 @@ def test_the_seed_fixes_first_weights_and_order(mnist, monkeypatch):
 
     a, b = first_kernels(lr=0)
     assert (a != b).any()
-    monkeypatch.setattr(features, 'initialize', lambda net, seed: initialize(net, 0))
+    monkeypatch.setattr(nets, 'initialize', lambda net, seed: initialize(net, 0))
     a, b = first_kernels(lr=0)
     onp.testing.assert_array_equal(a, b)
     a, b = first_kernels(lr=1e-3)

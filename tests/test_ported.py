@@ -17,7 +17,7 @@ from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.runs import identity, ported, results, scores
-from d2lvae.runs.experiment import Experiment
+from d2lvae.runs.experiment import NOT_PARAMETERS, Experiment
 
 HERE = {
     'versions': {'torch': '2'},
@@ -65,7 +65,7 @@ def test_the_port_starts_with_the_pictures_and_weights_of_each_seed(parameters, 
             expected = weights(net)
             assert list(found) == list(expected)
             assert all((found[n] == expected[n]).all() for n in expected)
-    assert facts['parameters'].keys() == type(experiment).model_fields.keys() - {'run', 'scale'}
+    assert facts['parameters'].keys() == type(experiment).model_fields.keys() - set(NOT_PARAMETERS)
 
 
 def test_the_port_starts_with_a_weight_for_every_step(parameters, tmp_path):
@@ -131,7 +131,7 @@ def brought_back(folder, experiment, seeds=(0,), **switches):
     """Fill a folder as the port leaves it, with what untrained VAEs make; these by their seeds."""
     data = experiment.data()
     run = {
-        'parameters': experiment.model_dump(exclude={'run', 'scale'}),
+        'parameters': experiment.model_dump(exclude=set(NOT_PARAMETERS)),
         'data': identity.data_facts(data),
         'parameters_vae': 10,
         'parameters_disc': None,

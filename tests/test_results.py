@@ -147,26 +147,29 @@ def test_the_folder_holds_the_seven_files_and_nothing_else(written, kind):
     assert {p.name for p in folder.parent.iterdir()} == {folder.name}
 
 
-def test_an_animated_result_has_a_frame_for_each_epoch_and_keeps_it(runs, no_training):
-    folder, data = solo().published, solo().data()
+def test_an_animated_result_has_a_frame_for_each_epoch_and_keeps_it(runs):
+    experiment, data = solo(run='animated', animated=True), solo().data()
+    results.run(experiment)
+    folder = experiment.published
     before = content(folder)
-    results.publish(solo(), data, animated=True)
+    (folder / ANIMATION).unlink()
+    results.publish(experiment, data)
     after = content(folder)
     animation = after.pop(ANIMATION)
-    assert after == before and len(animation) <= 400_000
+    assert after | {ANIMATION: animation} == before and after.keys() == FILES
+    assert len(animation) <= 400_000
     with Image.open(folder / ANIMATION) as image:
         assert image.n_frames == 4
     times = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
-    results.publish(solo(), data, animated=True)
+    results.publish(experiment, data)
     assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == times
-    results.publish(solo(), data, study_row='another')  # written anew, from another machine perhaps
+    results.publish(solo(run='animated'), data, study_row='another')  # written anew
     assert content(folder)[ANIMATION] == animation
 
 
 def test_without_frames_a_result_has_no_animation(runs, no_training):
-    (solo().seed_folder(0) / 'checkpoint' / 'frames.npy').unlink()
     before = content(solo().published)
-    results.publish(solo(), solo().data(), animated=True)
+    results.publish(solo(animated=True), solo().data())
     assert content(solo().published) == before
 
 

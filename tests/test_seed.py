@@ -37,7 +37,7 @@ def trained(experiment, seed=0):
     bare = [{n: v for n, v in row.items() if n not in ('seconds', 'alone')} for row in rows]
     kept = [{n: w.tobytes() for n, w in weights(net).items()} for net in nets if net]
     frames = experiment.frames(seed)
-    assert len(frames) == len(rows)
+    assert len(frames) == (len(rows) if experiment.animated else 0)
     return [*kept, [frame.tobytes() for frame in frames]], bare
 
 
@@ -95,6 +95,15 @@ def test_runs_that_differ_in_their_solo_epochs_share_none(runs, epochs, changes)
     del epochs[:]
     trained(combo(**changes))
     assert epochs == list(range(combo(**changes).num_epochs))
+
+
+def test_an_animated_run_shares_them_with_animated_ones_alone(runs, epochs):
+    trained(combo())
+    trained(combo(animated=True, disc_weight=5.0))
+    assert epochs[4:] == [0, 1, 2, 3]
+    del epochs[:]
+    trained(combo(animated=True, disc_weight=7.0))
+    assert epochs == [2, 3]
 
 
 def test_another_seed_shares_none(runs, epochs):

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, paths, the machine."""
+"""What everything else stands on: errors, files, parameters, paths, the machine."""

@@ -45,9 +45,9 @@ def deliver(png, alt, path=None, **size):
         write_whole(path, png)
 
 
-def axes_of(panels, columns=3, size=(3.6, 3), **options):
-    """A figure with an axis for each panel, at most so many beside each other, and the axes."""
-    columns = 2 if len(panels) == 4 else min(columns, len(panels))
+def axes_of(panels, size=(3.6, 3), **options):
+    """A figure with an axis for each panel, at most three beside each other, and the axes."""
+    columns = 2 if len(panels) == 4 else min(3, len(panels))
     rows = -(-len(panels) // columns)
     options |= {'figsize': (size[0] * columns, size[1] * rows), 'layout': 'constrained'}
     figure, axes = plt.subplots(rows, columns, squeeze=False, **options)

@@ -10,20 +10,20 @@ SYNC_EVERY = 50  # steps: bounds the queue of MXNet's engine, and how late a NaN
 
 
 class Totals:
-    """Sums of the terms of one epoch's steps, arrays of one number by their names."""
+    """Sums of the terms of one epoch's steps, arrays of one number by their names.
 
-    def __init__(self, epoch, num_steps):
-        self.epoch, self.num_steps = epoch, num_steps
+    `report` is told now and then how many steps more are done, and the terms of the last one.
+    """
+
+    def __init__(self, epoch, num_steps, report):
+        self.epoch, self.num_steps, self.report = epoch, num_steps, report
         self.sums, self.queue, self.done = {}, [], 0
 
     def add(self, terms):
-        """Queue a step's terms; now and then, (steps that are done now, terms of the last one).
-
-        Raises CourseError at a number that is not finite.
-        """
+        """Queue a step's terms; CourseError at a number that is not finite."""
         self.queue.append(terms)
         if len(self.queue) < SYNC_EVERY and self.done + len(self.queue) < self.num_steps:
-            return None
+            return
         values = np.stack([np.stack(list(terms.values())) for terms in self.queue]).asnumpy()
         for step, value in enumerate(values, self.done):
             for name, number in zip(terms, value):
@@ -36,7 +36,7 @@ class Totals:
             self.sums[name] = self.sums.get(name, 0.0) + float(number)
         self.done += len(self.queue)
         self.queue = []
-        return len(values), dict(zip(terms, values[-1]))
+        self.report(len(values), dict(zip(terms, values[-1])))
 
     def means(self):
         return {name: total / self.num_steps for name, total in self.sums.items()}

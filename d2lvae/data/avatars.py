@@ -20,16 +20,7 @@ from d2lvae.data.images import ImageData
 PACKAGES = ('dicebear-core', 'dicebear-styles', 'resvg-py')
 OPTIONS = {
     'scale': 1.3,  # the head fills the frame, and only a high bun is cut
-    'backgroundColor': [
-        '#b6e3f4',
-        '#c0aede',
-        '#d1d4f9',
-        '#ffd5dc',
-        '#ffdfbf',
-        '#c8e6c9',
-        '#fff3b0',
-        '#e8e8e8',
-    ],
+    'backgroundColor': '#b6e3f4 #c0aede #d1d4f9 #ffd5dc #ffdfbf #c8e6c9 #fff3b0 #e8e8e8'.split(),
 }
 BLOCK = 200  # faces that are drawn and kept together, so that any number shares what is there
 

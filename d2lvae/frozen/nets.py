@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from d2lvae.base.files import write_whole
 from d2lvae.data import to_float
+from d2lvae.layers import initialize
 
 MAX_SHIFT = 2  # pixels; digits of other writers are centred a little differently
 PREDICTION_BATCH = 500
@@ -39,6 +40,14 @@ class Classifier(nn.HybridBlock):
         """Activations before the last layer, NumPy (N, features)."""
         return in_batches(self.body, X)
 
+    def predict(self, X):
+        """The likeliest class of each picture, NumPy (N,), integers from 0."""
+        return in_batches(self, X).argmax(axis=-1)
+
+    def accuracy(self, X, labels):
+        """Share of the pictures that get their label, NumPy (N,)."""
+        return float((self.predict(X) == labels).mean())
+
 
 def in_batches(net, X):
     """Outputs of `net` for the NumPy pictures X, concatenated, as NumPy."""
@@ -59,11 +68,31 @@ def shifted(images, rng):
     return windows[onp.arange(len(images)), :, down, right]
 
 
-def fit(net, examples, num, num_epochs, lr, batch_size, seed):
-    """Train a classifier with Adam and a cosine schedule; returns it.
+def fit_shifted(net, images, labels, num_epochs, lr, batch_size, seed):
+    """Train a new classifier on uint8 pictures (N, C, H, W) shifted at random, as `fit` does."""
 
-    `examples(batch, rng)` gives the uint8 pictures and the labels at positions `batch` < `num`.
+    def examples(batch, rng):
+        return shifted(images[batch], rng), labels[batch]
+
+    return fit(net, examples, len(images), num_epochs, lr, batch_size, seed)
+
+
+def fit(net, examples, num, num_epochs, lr, batch_size, seed):
+    """Train a new classifier with Adam and a cosine schedule; returns it.
+
+    Parameters
+    ----------
+    examples : function of (batch, rng)
+        Gives the uint8 pictures and the labels at positions `batch` < `num`.
+    seed : int
+        Fixes first weights, order and changes; the same number of threads gives the same weights.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer pictures than one batch holds: no step would be made.
     """
+    initialize(net, seed)
     if num < batch_size:
         raise ValueError(f'{num} pictures do not fill one batch of {batch_size}.')
     schedule = lr_scheduler.CosineScheduler(num_epochs * (num // batch_size), base_lr=lr)

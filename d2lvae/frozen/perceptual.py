@@ -5,12 +5,11 @@ classifier (their "feature reconstruction loss"), which was trained once, for an
 """
 
 import mxnet as mx
-from mxnet import autograd, np
 
 from d2lvae.frozen.attributes import load_attribute_net
 from d2lvae.layers import graph
 from d2lvae.losses import feature_loss, sigmoid
-from d2lvae.schedules import pbp_weight_at, phase
+from d2lvae.schedules import phase
 from d2lvae.training import Trainer, gradient
 
 
@@ -33,21 +32,19 @@ class PerceptualTrainer(Trainer):
         return feature_loss(self.features(sigmoid(logits, F)), wanted, F)
 
     def solo_step(self, X, eps, X_in):
-        """One update of the VAE alone; the gradients of its losses meet at the decoder's logits."""
+        """One update of the VAE alone: in combo epochs a `combo_step` with the net in D's place."""
         if phase(self.p, self.epoch) == 'solo':
             return super().solo_step(X, eps, X_in)
-        with autograd.record():
-            kl, logits = self.kl_and_logits_graph(X_in, eps)
-        pbp_grad, pbp = gradient(self.pbp_graph, logits, X.detach())
-        frozen_grad, frozen = gradient(self.frozen_graph, logits, self.features(X))
-        pbp_weight = pbp_weight_at(self.p, self.step, self.num_steps)
-        logits_grad = pbp_weight * pbp_grad + self.p.frozen_weight * frozen_grad
-        autograd.backward([kl, logits], [np.full_like(kl, self.p.kl_weight), logits_grad])
-        self.vae_optim.step(len(X))
-        return {
-            'kl': kl.mean(),
-            'pbp': pbp.mean(),
-            'frozen': frozen.mean(),
-            'grad_norm_pbp': self.norm_graph(pbp_grad),
-            'grad_norm_frozen': self.norm_graph(frozen_grad),
-        }
+        terms = self.combo_step(X, eps, X_in)
+        return {name.replace('adversarial', 'frozen'): term for name, term in terms.items()}
+
+    def disc_step(self, X, X_hat):
+        """No update, for the net does not learn; only its features of the real pictures."""
+        self.wanted = self.features(X)
+        return {}
+
+    def adversarial_gradient(self, logits):
+        return gradient(self.frozen_graph, logits, self.wanted)
+
+    def weighted(self, terms, pbp_norm, frozen_norm):
+        return self.p.frozen_weight

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from d2lvae import metrics
 from d2lvae.base import files
+from d2lvae.base.choices import TrainingParameters
 from d2lvae.data import load_data, to_float
 from d2lvae.layers import initialize
-from d2lvae.schedules import TrainingParameters
 from d2lvae.training import Trainer
 from d2lvae.vae import make_vae
 

@@ -38,7 +38,7 @@ class Entry:
     `label` names it in words, `note` says what was changed in the recipe. `groups` are those in
     whose sweeps it is run, `chapters` those that show it. `study_row` is the row of the study that
     it stands for, or None, and `of_study` whether it is that row itself. `control` is the name of
-    the run that is its noise control. An `animated` one has an `epochs.webp` in its result.
+    the run that is its noise control.
     """
 
     experiment: Experiment
@@ -49,7 +49,6 @@ class Entry:
     study_row: str | None = None
     control: str | None = None
     of_study: bool = False
-    animated: bool = False
 
     @property
     def folder(self):
@@ -218,11 +217,11 @@ def note(row):
 # Our own recipes
 
 
-def from_recipe(by_run, run, changes, base=None, **said):
+def from_recipe(by_run, run, changes, base=None, animated=False, **said):
     """The entry of one of `recipes.yaml`; `by_run` has those before it."""
     said |= {name: tuple(said[name]) for name in ('groups', 'chapters') if name in said}
+    changes |= {'run': run, 'animated': animated}
     if base is None:
-        return Entry(Experiment(**changes, run=run, scale='reference'), **said)
-    experiment = by_run[base].experiment.changed(**changes, run=run)
-    own = {'of_study': False, 'animated': False} | said
-    return replace(by_run[base], experiment=experiment, **own)
+        return Entry(Experiment(**changes, scale='reference'), **said)
+    experiment = by_run[base].experiment.changed(**changes)
+    return replace(by_run[base], experiment=experiment, **{'of_study': False} | said)

@@ -66,7 +66,7 @@ class Checkpoint:
     def load_all(self, trainer):
         with_disc = (self.folder / 'disc.states').exists()
         self.load_networks(trainer.model, trainer.disc if with_disc else None)
-        trainer.frames = self.frames()
+        trainer.frames = self.frames() if trainer.p.animated else []
         trainer.vae_optim.load_states(str(self.folder / 'vae.states'))
         if with_disc:
             trainer.disc_optim.load_states(str(self.folder / 'disc.states'))

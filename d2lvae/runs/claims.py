@@ -15,15 +15,7 @@ from d2lvae.metrics import mean_ci95
 from d2lvae.runs import catalogue
 
 VERDICTS = ('holds', 'does not hold', 'open', 'one run')
-COLUMNS = [
-    'claim',
-    'data',
-    'difference',
-    'interval',
-    'seeds',
-    'verdict',
-    "study's size (one run)",
-]
+COLUMNS = ['claim', 'data', 'difference', 'interval', 'seeds', 'verdict', "study's size (one run)"]
 FORMS = {'psnr': '.2f', 'held_out_loss': '.2f', 'rank': '.2f'}  # of numbers; others have three
 HEAD = """# Claims
 

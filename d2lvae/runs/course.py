@@ -185,10 +185,7 @@ def held_out_tables(results):
 
 def held_out_table(summaries, columns):
     columns = {head: column for head, column in columns.items() if column[0] != 'train_loss'}
-    rows = []
-    for summary in summaries:
-        numbers = [tables.number(summary['metrics'], *column) for column in columns.values()]
-        rows.append([summary['run'], len(summary['seeds']), *numbers])
+    rows = tables.rows_of({summary['run']: summary for summary in summaries}, columns)
     return pd.DataFrame(rows, columns=['run', 'seeds', *columns])
 
 

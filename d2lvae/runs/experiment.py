@@ -10,6 +10,7 @@ import yaml
 
 from d2lvae import networks
 from d2lvae.base import files, paths
+from d2lvae.base.choices import Networks, Pictures, TrainingParameters
 from d2lvae.base.errors import CourseError, LockedError
 from d2lvae.base.parameters import parameter
 from d2lvae.data import DATASETS, data_class, load_data
@@ -20,9 +21,7 @@ from d2lvae.layers import initialize
 from d2lvae.losses import ADVERSARIAL
 from d2lvae.runs import identity
 from d2lvae.runs.checkpoint import Checkpoint
-from d2lvae.runs.choices import Networks, Pictures
 from d2lvae.runs.seed import train_seed
-from d2lvae.schedules import TrainingParameters
 from d2lvae.training import Trainer
 from d2lvae.vae import make_vae
 
@@ -31,14 +30,15 @@ REGISTRIES = {
     'discriminator': ('networks.DISCRIMINATORS', networks.DISCRIMINATORS),
     'adversarial_loss': ('losses.ADVERSARIAL', ADVERSARIAL),
 }
-NOT_PARAMETERS = ('run', 'scale')
+NOT_PARAMETERS = ('run', 'scale', 'animated')
 
 
 class Experiment(TrainingParameters, Networks, Pictures):
     """What identifies a run. Parameters of another type or range, or unknown ones, are refused.
 
     `run` is the name of the run's folder; without one it is spelled from the sizes, as in the
-    study, with a hash of all parameters. Only runs at the scale 'reference' go to `results/`.
+    study, with a hash of all parameters. Only runs at the scale 'reference' go to `results/`, and
+    only `animated` ones keep frames while they are trained.
 
     Raises
     ------
@@ -48,6 +48,7 @@ class Experiment(TrainingParameters, Networks, Pictures):
 
     run: str = parameter('', "name of the run's folder")
     scale: Literal['smoke', 'reference'] = parameter('smoke', 'reference runs go to results/')
+    animated: bool = parameter(False, 'its result has an epochs.webp')
 
     @pydantic.field_validator(*REGISTRIES)
     @classmethod
@@ -171,7 +172,8 @@ class Experiment(TrainingParameters, Networks, Pictures):
 
     def matched_plain(self):
         """The same run with the pixels alone: same noise, same weights of the other losses."""
-        return self.changed(disc_weight=0.0, dis_l_weight=0.0, frozen_weight=0.0, run='')
+        off = dict.fromkeys(('disc_weight', 'dis_l_weight', 'frozen_weight'), 0.0)
+        return self.changed(**off, run='', animated=False)
 
     @property
     def folder(self):

@@ -20,7 +20,6 @@ class Run(NamedTuple):
     experiment: Experiment
     control: Experiment | None = None
     study_row: str | None = None
-    animated: bool = False
 
 
 class SweepFile(pydantic.BaseModel):
@@ -37,8 +36,7 @@ def from_catalogue(group, scale):
     runs = []
     for entry in catalogue.group(group):
         control = entry.control and catalogue.find(entry.control).at(scale)
-        said = entry.study_row, entry.animated
-        runs.append(Run(entry.experiment.run, entry.at(scale), control, *said))
+        runs.append(Run(entry.experiment.run, entry.at(scale), control, entry.study_row))
     return runs
 
 

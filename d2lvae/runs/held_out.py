@@ -19,14 +19,7 @@ CONTROL = 'control_{}'  # names of the control's numbers
 
 
 def held_out_metrics(
-    vae,
-    X,
-    labels=None,
-    control=None,
-    features=None,
-    reference=None,
-    seed=0,
-    log_likelihood_samples=500,
+    vae, X, labels=None, control=None, features=None, reference=None, log_likelihood_samples=500
 ):
     """All numbers of one VAE on held-out pictures, a dict from name to float.
 
@@ -60,16 +53,14 @@ def held_out_metrics(
         If shapes or ranges are wrong, or noise does not reach the sharpness of the reconstructions.
     """
     check_pictures(X)
-    found, samples = reconstructions(vae, X, seed), prior_samples(vae, len(X), seed)
-    metrics = picture_metrics(X, found, samples, labels, control, features, reference, seed)
+    found, samples = reconstructions(vae, X), prior_samples(vae, len(X))
+    metrics = picture_metrics(X, found, samples, labels, control, features, reference)
     if vae.pbp_loss == 'bce' and X.shape[1] == 1 and log_likelihood_samples:
-        metrics['log_likelihood'] = log_likelihood(vae, X, log_likelihood_samples, seed)
+        metrics['log_likelihood'] = log_likelihood(vae, X, log_likelihood_samples)
     return metrics
 
 
-def picture_metrics(
-    X, found, samples, labels=None, control=None, features=None, reference=None, seed=0
-):
+def picture_metrics(X, found, samples, labels=None, control=None, features=None, reference=None):
     """`held_out_metrics` but for the log-likelihood, of pictures, whatever has made them.
 
     `found` are the `Reconstructions` of X, `samples` as many samples of the prior.
@@ -90,9 +81,9 @@ def picture_metrics(
     if reference is not None:
         sets['{}_floor'] = reference
     if control is not None:
-        sets[CONTROL] = noise_control(control, metrics['sharpness'], seed)
+        sets[CONTROL] = noise_control(control, metrics['sharpness'])
         metrics |= control_fidelity(X, sets[CONTROL])
-    metrics |= set_distances(X, sets, features, seed)
+    metrics |= set_distances(X, sets, features)
     if labels is not None and features is not None and features.knows_labels:
         metrics |= digit_accuracies(sets, labels, features)
     return {name: float(value) for name, value in metrics.items()}
@@ -107,9 +98,9 @@ def control_fidelity(X, noisy):
     }
 
 
-def set_distances(X, sets, features=None, seed=0):
+def set_distances(X, sets, features=None):
     """Distances of X from other sets, {name of a metric, with {} for the distance: pictures}."""
-    distances = sliced_wassersteins(X, list(sets.values()), seed)
+    distances = sliced_wassersteins(X, list(sets.values()))
     metrics = {name.format('swd'): d for name, d in zip(sets, distances, strict=True)}
     if features is not None:
         real = features.features(X)

@@ -18,7 +18,7 @@ from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.layers import num_parameters
 from d2lvae.runs import catalogue, held_out, identity, results
-from d2lvae.runs.experiment import Experiment
+from d2lvae.runs.experiment import NOT_PARAMETERS, Experiment
 from d2lvae.runs.scores import SCORES, frozen_features
 from d2lvae.schedules import disc_weight_at, lr_at, pbp_weight_at, phase
 
@@ -81,7 +81,7 @@ def export(experiment, seeds, path):
         steps = range(p.num_epochs * num_steps)
         arrays[name] = onp.array([value_at(p, step, num_steps) for step in steps])
     facts = {
-        'parameters': experiment.model_dump(exclude={'run', 'scale'}),
+        'parameters': experiment.model_dump(exclude=set(NOT_PARAMETERS)),
         'data': identity.data_facts(data),
         'phases': [phase(p, epoch) for epoch in range(p.num_epochs)],
         'steps': [steps_of(p, epoch, nets[1]) for epoch in range(p.num_epochs)],

@@ -6,9 +6,8 @@ It stands between comments that name the part, `<!-- findings -->` and `<!-- end
 import re
 
 import numpy as onp
-import PIL.Image
 
-from d2lvae import metrics, plots
+from d2lvae import metrics, plots, show
 from d2lvae.base import files, paths
 from d2lvae.runs import catalogue, claims, tables
 
@@ -73,16 +72,10 @@ def pair(name):
 
 def versions(run, plain, num):
     """The rows of a pair, each (num, 3, SIDE, SIDE) in [0, 1]."""
-    (real, shown), (_, blurred) = (stored_tiles(entry)[:, :num] for entry in (run, plain))
+    stored = (show.reconstructions(entry.folder)[:, :num] for entry in (run, plain))
+    (real, shown), (_, blurred) = stored
     noisy = metrics.noise_control(blurred, metrics.sharpness(shown))
     return [to_side(row) for row in (real, blurred, shown, noisy)]
-
-
-def stored_tiles(entry):
-    """The pictures in `reconstructions.png` of a finished run."""
-    side = 28 if entry.experiment.dataset == 'mnist' else entry.experiment.image_size
-    with PIL.Image.open(entry.experiment.published / 'reconstructions.png') as image:
-        return plots.tiles(image, side)
 
 
 def to_side(pictures):
@@ -106,7 +99,7 @@ def caption():
 
 def recipe_of(run, plain):
     """What a plain run is, beside its run with a discriminator."""
-    same = plain.experiment.changed(run='') == run.experiment.matched_plain()
+    same = plain.experiment.changed(run='', animated=False) == run.experiment.matched_plain()
     return 'the same recipe without D' if same else f'another recipe ({plain.note})'
 
 

@@ -16,34 +16,20 @@ from d2lvae.runs import identity
 from d2lvae.runs.animation import ANIMATION, animate
 from d2lvae.runs.scores import SCORES, finished_seeds, name_of, score
 
-STATISTICS = [
-    'seed',
-    'epoch',
-    'phase',
-    'kl',
-    'pbp',
-    'adversarial',
-    'dis_l',
-    'disc_real',
-    'disc_fake',
-    'disc_accuracy',
-    'grad_norm_pbp',
-    'grad_norm_adversarial',
-    'pbp_weight',
-    'disc_weight',
-    'lr',
-]
+STATISTICS = (
+    'seed epoch phase kl pbp adversarial dis_l disc_real disc_fake disc_accuracy grad_norm_pbp '
+    'grad_norm_adversarial pbp_weight disc_weight lr'
+).split()
 FROZEN = ['frozen', 'grad_norm_frozen']  # the last columns of runs with a frozen net, and no others
 TIMING = ['seed', 'epoch', 'phase', 'seconds']
 CIRCUMSTANCES = ('versions', 'machine', 'threads')
 
 
-def run(experiment, seeds=(0,), control=None, study_row=None, animated=False):
+def run(experiment, seeds=(0,), control=None, study_row=None):
     """Train, score and write down an experiment; what is finished is not done again.
 
     `control` is the experiment of the plain VAE whose reconstructions, with white noise added,
-    are the noise control; it is trained first. An `animated` result has `epochs.webp`, too. Returns
-    the summary.
+    are the noise control; it is trained first. Returns the summary.
     """
     data = experiment.data()
     for seed in seeds:
@@ -51,10 +37,10 @@ def run(experiment, seeds=(0,), control=None, study_row=None, animated=False):
             control.train(seed, data)
         experiment.train(seed, data)
         score(experiment, seed, data, control)
-    return publish(experiment, data, control, study_row, animated)
+    return publish(experiment, data, control, study_row)
 
 
-def publish(experiment, data, control=None, study_row=None, animated=False):
+def publish(experiment, data, control=None, study_row=None):
     """Write all finished seeds as one results folder, whole; its summary.
 
     Seeds of the same run that an earlier result holds and this machine does not are kept. What is
@@ -91,7 +77,7 @@ def publish(experiment, data, control=None, study_row=None, animated=False):
             'parameters_disc': None if disc is None else num_parameters(disc),
             'metrics': by_metric([seed['metrics'] for seed in seeds.values()]),
         }
-        frames = experiment.frames(min(seeds)) if animated else []
+        frames = experiment.frames(min(seeds)) if experiment.animated else []
         if summary != earlier or frames and not (folder / ANIMATION).exists():
             write(experiment, folder, summary, statistics, vae, data, local, frames)
     return summary

@@ -6,7 +6,6 @@ others start, with the same bytes as if each had trained alone. Their seconds ar
 that trained them.
 """
 
-import contextlib
 import hashlib
 import json
 
@@ -35,7 +34,7 @@ def train_seed(experiment, seed, data):
     if not (folder / 'circumstances.json').exists():
         found = json.dumps(circumstances(), indent=1)
         files.write_whole(folder / 'circumstances.json', found.encode())
-    with bar(trainer, rows) as progress:
+    with Bar(trainer, rows) as progress:
         num_common = trainer.p.common_epochs
         if len(rows) < num_common < trainer.p.num_epochs:
             train_common(experiment, seed, data, trainer, rows, checkpoint, progress)
@@ -65,7 +64,8 @@ def common_folder(experiment, seed, data):
     parameters = experiment.parameters()
     common = {n: v for n, v in parameters.items() if n not in other | {'disc_norm'}}
     own = {n: s for n, s in experiment.own().items() if n in ('own_vae.py', 'own_dataset.py')}
-    content = json.dumps([common, own, data.fingerprint], sort_keys=True)
+    animated = ['animated'] if experiment.animated else []  # the others keep no frames
+    content = json.dumps([common, own, data.fingerprint, *animated], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return paths.RUNS / 'work' / 'common' / digest / f'seed_{seed}'
 
@@ -76,24 +76,22 @@ def go_on(trainer, rows, checkpoint, progress, stop=None):
     for row in trainer.epochs(len(rows), stop, progress.report):
         seconds, alone = clock.read()
         rows.append(row | {'seconds': seconds, 'alone': alone})
-        trainer.frames.append(frame(trainer))
+        if trainer.p.animated:
+            trainer.frames.append(frame(trainer))
         checkpoint.save(trainer, rows)
         clock = Clock()
 
 
 class Bar(tqdm):
-    """The progress of one seed, in steps, with the loss terms of the last one."""
+    """The progress of a trainer in steps, `rows` epochs done, with the loss terms of the last."""
 
-    def report(self, trainer, steps, terms):
-        p, epoch = trainer.p, trainer.epoch
+    def __init__(self, trainer, rows):
+        self.trainer = trainer
+        total, done = (epochs * trainer.num_steps for epochs in (trainer.p.num_epochs, len(rows)))
+        super().__init__(total=total, unit='step', disable=None, initial=done)
+
+    def report(self, steps, terms):
+        p, epoch = self.trainer.p, self.trainer.epoch
         self.set_description(f'epoch {epoch + 1}/{p.num_epochs} {phase(p, epoch)}')
         self.update(steps)
         self.set_postfix({name: f'{x:.4g}' for name, x in terms.items() if name in SHOWN})
-
-
-@contextlib.contextmanager
-def bar(trainer, rows):
-    num_steps = trainer.num_steps
-    total, done = trainer.p.num_epochs * num_steps, len(rows) * num_steps
-    with Bar(total=total, unit='step', disable=None, initial=done) as progress:
-        yield progress

@@ -263,8 +263,8 @@ def publish_finished(runs, waiting, summaries, failures):
         if not done and not left and scores.finished_seeds(run.experiment, run.control):
             try:
                 data = run.experiment.data()
-                summary = results.publish(run.experiment, data, *run[2:])
-                summaries[run.label] = summary
+                published = results.publish(run.experiment, data, run.control, run.study_row)
+                summaries[run.label] = published
             except CourseError as e:
                 failures[folder] = str(e)
 
@@ -274,11 +274,8 @@ def write_down(folder, summaries):
     if not summaries:
         return
     columns = tables.COLUMNS[tables.kind_of(next(iter(summaries.values()))['run'])]
-    rows = [
-        [label, len(s['seeds']), *(tables.number(s['metrics'], *c) for c in columns.values())]
-        for label, s in summaries.items()
-    ]
-    table = tables.markdown_table(['run', 'seeds', *columns], rows)
+    heads = ['run', 'seeds', *columns]
+    table = tables.markdown_table(heads, tables.rows_of(summaries, columns))
     files.write_whole(folder / 'table.md', f'{table}\n'.encode())
     points = {
         label.replace('$', r'\$'): [s['metrics'][name] for name in ('psnr', 'sharpness_ratio')]

@@ -84,6 +84,14 @@ def number(metrics, name, form):
     return f'{metric["mean"]:{form}} ± {metric["ci95"]:{form}}'
 
 
+def rows_of(summaries, columns):
+    """A row for each named summary: its name, the number of its seeds, and metrics as `COLUMNS`."""
+    return [
+        [name, len(s['seeds']), *(number(s['metrics'], *column) for column in columns.values())]
+        for name, s in summaries.items()
+    ]
+
+
 def markdown_table(heads, rows):
     lines = [heads, ['---'] * len(heads), *rows]
     cells = [[str(cell).replace('|', r'\|') for cell in line] for line in lines]

@@ -29,7 +29,7 @@ TINY = {
     'disc_channels': 4,
 }
 ROW = 'ConvVAE_ResNet32_on_anime/512_32_20_10_1'
-DOSES = {'disc_weight', 'pbp_weight', 'kl_weight', 'solo_epochs', 'run', 'scale'}
+DOSES = {'disc_weight', 'pbp_weight', 'kl_weight', 'solo_epochs', 'run', 'scale', 'animated'}
 LACKING = {  # by the catalogue
     'plain with the weights of a combo run': {'disc_weight': 0.0, 'pbp_weight': 0.5},
     'hinge': {'adversarial_loss': 'hinge'},
