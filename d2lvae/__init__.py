@@ -3,14 +3,14 @@
 losses                  pixel losses, KL, learned losses
 layers, networks        parts of networks; encoders, decoders, discriminators
 vae                     encode, sample, decode; the two terms of the ELBO
-schedules, augment      parameters, weights and rates by the step; moved pictures
+schedules, augment      weights and rates by the step; moved pictures
 training                the trainer: solo, combo and discriminator steps
 feature_matching        Dis_l in place of the pixels
 metrics, distances      held-out numbers: of pictures, and between sets of them
 plots, diagrams, show   every figure and table
 data, frozen            digits, faces, avatars; small nets that are trained once and kept
 runs                    experiments, checkpoints, scores, results, sweeps, claims
-base                    errors, files, paths, and what keeps MXNet fast
+base                    a run's parameters, errors, files, and what keeps MXNet fast
 """
 
 import os

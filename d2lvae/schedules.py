@@ -1,11 +1,9 @@
-"""What follows from the `TrainingParameters` p step by step.
+"""What follows from the `choices.TrainingParameters` p step by step.
 
 `step` counts from 0 over the whole run, `num_steps` is the number of steps in an epoch.
 """
 
 import math
-
-from d2lvae.base.choices import TrainingParameters  # noqa: F401 (chapters take it from here)
 
 
 def phase(p, epoch):

@@ -18,10 +18,10 @@ from tiny import (
 )
 
 from d2lvae import networks
+from d2lvae.base.choices import TrainingParameters
 from d2lvae.feature_matching import FeatureMatchingTrainer
 from d2lvae.layers import initialize
 from d2lvae.losses import PBP_LOSSES, feature_loss, kl_divergence, non_saturating_vae, sigmoid
-from d2lvae.schedules import TrainingParameters
 
 
 def bound(pair='dense', dis_l_weight=2.0, seed=0, **parameters):

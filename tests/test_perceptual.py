@@ -11,13 +11,13 @@ from test_training import batch
 from tiny import combo, equal, face, gradients, image_data, swallowed, weights
 
 from d2lvae.base import paths
+from d2lvae.base.choices import TrainingParameters
 from d2lvae.base.errors import CourseError
 from d2lvae.frozen.perceptual import PerceptualTrainer
 from d2lvae.layers import initialize
 from d2lvae.losses import PBP_LOSSES, feature_loss, sigmoid
 from d2lvae.runs import ported, results
 from d2lvae.runs.experiment import Experiment
-from d2lvae.schedules import TrainingParameters
 from d2lvae.training import Trainer
 from d2lvae.vae import make_vae
 

@@ -23,10 +23,11 @@ from tiny import (
 from d2lvae import layers, losses
 from d2lvae.augment import Move, jittered, mirrored
 from d2lvae.base import totals
+from d2lvae.base.choices import TrainingParameters
 from d2lvae.base.errors import CourseError
 from d2lvae.data import to_float
 from d2lvae.losses import PBP_LOSSES, non_saturating_vae
-from d2lvae.schedules import TrainingParameters, lr_at, pbp_weight_at, phase
+from d2lvae.schedules import lr_at, pbp_weight_at, phase
 from d2lvae.training import Trainer, adam
 
 COMBO = {'disc_weight': 3.0, 'pbp_weight': 0.7}
