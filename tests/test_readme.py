@@ -20,12 +20,29 @@ PLAIN = catalogue.find('5_3_400_1_200_75_0_4_beta0.5_jitter0.3_binarised_cosine'
 
 def test_the_committed_readme_is_that_of_the_committed_results():
     assert TEXT == readme.filled(TEXT)
-    assert [m[2] for m in readme.PART.finditer(TEXT)] == ['ladder', 'findings', 'results']
+    parts = ['ladder', 'findings', 'readers', 'results']
+    assert [m[2] for m in readme.PART.finditer(TEXT)] == parts
 
 
 def test_the_committed_ladder_is_that_of_the_committed_results(tmp_path):
     readme.ladder(tmp_path / 'ladder.png')
     assert (tmp_path / 'ladder.png').read_bytes() == (paths.RESULTS / 'ladder.png').read_bytes()
+
+
+def test_only_the_answers_about_the_faces_of_the_ladder_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, 'RESULTS', tmp_path)
+    asked = [('avatars, 32 pixels', 1.0, 200, 0, 'D', 'plain')] * 2
+    asked += [
+        ('avatars, 32 pixels', 1.0, 200, 1, 'D', 'D'),
+        ('avatars, 32 pixels', 1.0, 200, 1, '', 'D'),
+    ]
+    asked += [
+        ('avatars, 64 pixels', 1.0, 200, 0, 'D', 'D'),
+        ('avatars, 32 pixels', 0.1, 200, 0, 'D', 'D'),
+    ]
+    columns = 'pictures kl_weight weight reader drawn nearest'.split()
+    pd.DataFrame(asked, columns=columns).to_csv(tmp_path / 'blind_test.csv')
+    assert 'in 3 of 4 answers, and for the nearest to the original in 2.' in readme.readers()
 
 
 def test_the_readme_is_short():

@@ -6,6 +6,7 @@ It stands between comments that name the part, `<!-- findings -->` and `<!-- end
 import re
 
 import numpy as onp
+import pandas as pd
 
 from d2lvae import metrics, plots, show
 from d2lvae.base import files, paths
@@ -50,7 +51,7 @@ def write():
 
 def filled(text):
     """The README's text with its generated parts as the results are now."""
-    parts = {'ladder': caption, 'findings': findings, 'results': results}
+    parts = {'ladder': caption, 'findings': findings, 'readers': readers, 'results': results}
     return PART.sub(lambda m: f'{m[1]}{parts[m[2]]()}\n{m[3]}', text)
 
 
@@ -133,6 +134,18 @@ def measure(claim):
     heads = {name: head for head, (name, _) in tables.COLUMNS['Digits'].items()}
     head = heads[claim.metrics[0]].rstrip(' ↑↓→1')
     return f'rank correlation with {head}' if claim.ranked_by else head
+
+
+def readers():
+    """What blind readers said of the drawn faces that the ladder shows."""
+    answers = pd.read_csv(paths.RESULTS / 'blind_test.csv')
+    shown = {'pictures': 'avatars, 32 pixels', 'kl_weight': 1.0, 'weight': 200}
+    asked = answers[(answers[list(shown)] == pd.Series(shown)).all(axis=1)]
+    drawn, nearest = ((asked[question] == 'D').sum() for question in ('drawn', 'nearest'))
+    return (
+        f'Blind readers took the small faces with D for the drawn ones in {drawn} of {len(asked)} '
+        f'answers, and for the nearest to the original in {nearest}.'
+    )
 
 
 def results():
