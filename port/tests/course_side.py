@@ -73,6 +73,8 @@ def tiny(experiment, folder):
 def experiments(folder):
     found, kinds = {}, set()
     for name, entry in catalogue.entries().items():
+        if entry.experiment.frozen_weight:
+            continue  # the port refuses it
         experiment = tiny(entry.at('smoke'), folder)
         kind = json.dumps(experiment.model_dump(exclude=DOSES))
         if entry.of_study or kind not in kinds:  # of our own recipes, one of each kind
