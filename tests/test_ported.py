@@ -302,7 +302,7 @@ def test_the_imported_numbers_are_marked_and_whole():
 
 
 def test_what_the_port_lacks_is_not_exported(tmp_path):
-    faces = {'dataset': 'avatars', 'num_train': 4, 'num_held_out': 2}
+    faces = {'dataset': 'avatars', 'num_train': 4, 'num_held_out': 2, 'batch_size': 2}
     frozen = Experiment(**faces, vae='ConvVAE', disc_weight=0.0, frozen_weight=1.0)
     with pytest.raises(CourseError, match='^The port has no frozen_weight: train this run with'):
         ported.export(frozen, [0], tmp_path / 'start.npz')
