@@ -90,7 +90,10 @@ def to_side(pictures):
 def caption():
     """The ladder as an image, and what it shows."""
     alt = f'Held-out {" and ".join(SHOWN)} above three versions of each: {"; ".join(ROWS[1:])}.'
-    plain = ', '.join(f'the plain {name} from {recipe_of(*pair(name))}' for name in SHOWN)
+    recipes = {name: recipe_of(*pair(name)) for name in SHOWN}
+    if len(set(recipes.values())) == 1:  # said once
+        recipes = {'ones': recipes.popitem()[1]}
+    plain = ', '.join(f'the plain {name} from {recipe}' for name, recipe in recipes.items())
     return (
         f'![{alt}](results/ladder.png)\n\nThe first held-out pictures, and what each VAE makes '
         f'of them: {plain}. *D* is the discriminator. The noise is white, and makes the plain '
