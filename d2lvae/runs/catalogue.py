@@ -28,7 +28,8 @@ DATA = {  # of the study's groups; all digits
     'anime': {'dataset': 'anime', 'num_train': 6400, 'num_held_out': 1600},
     **dict.fromkeys(ABLATIONS, {'dataset': 'anime', 'num_train': 3200, 'num_held_out': 800}),
 }
-GROUPS = (*DATA, 'digits_dose', 'avatars_dose', 'cures', 'schedules', 'anime_faces')
+OURS = 'digits_dose avatars_dose cures schedules anime_faces small_avatars small_anime'.split()
+GROUPS = (*DATA, *OURS)
 
 
 @dataclass(frozen=True)
