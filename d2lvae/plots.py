@@ -261,10 +261,12 @@ def dose_response(xlabel, panels, levels=None, path=None, alt=None):
         weights = sorted({x for points in recipes.values() for x, _ in points} - {0})
         axis.set_xscale('symlog', linthresh=weights[0], linscale=0.5)
         axis.set_xticks([0, *weights], ['0', *(f'{w:g}' for w in weights)])
+        axis.tick_params('x', labelsize=9)  # or the highest weights would touch
         axis.minorticks_off()
         for (name, points), style in zip(recipes.items(), styles(recipes)):
             means = [(x, spread(y)[0]) for x, y in points]
-            axis.plot(*zip(*means), color=style[0], linewidth=1, label=name, marker=style[1])
+            label = name if len(recipes) > 1 else None
+            axis.plot(*zip(*means), color=style[0], linewidth=1, label=label, marker=style[1])
             for x, y in points:
                 point(axis, x, y, style)
         if title in (levels or {}):

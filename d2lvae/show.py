@@ -19,6 +19,7 @@ from pygments.lexers import PythonLexer
 from d2lvae import plots
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
+from d2lvae.metrics import mean_ci95
 from d2lvae.runs import catalogue, claims, tables
 
 FACES = 'psnr ssim sharpness_ratio spectrum_distance checkerboard_ratio swd_reconstructions'
@@ -201,19 +202,33 @@ def with_push(rows):
     return rows.assign(push=adversarial / pbp).dropna(subset='push')
 
 
+LAST = {'disc_accuracy': 'accuracy of D', 'adversarial': 'adversarial loss', 'push': 'push'}
+
+
 def last_epoch_by_seed(folder):
     """`push` of the last epoch alone, a row for each seed."""
     rows = push(folder)
     return rows[rows['epoch'] == rows['epoch'].max()]
 
 
+def last_push(folder):
+    """The push of a finished run in its last epoch, the mean over its seeds."""
+    return last_epoch_by_seed(folder)['push'].mean()
+
+
 def last_epoch(folders):
-    """The discriminators of finished runs in their last epochs, by the runs' names; means."""
-    words = {'disc_accuracy': 'accuracy of D', 'adversarial': 'adversarial loss', 'push': 'push'}
-    rows = {
-        name: last_epoch_by_seed(folder)[list(words)].mean() for name, folder in folders.items()
-    }
-    return pd.DataFrame(rows).T.dropna().rename(columns=words).round(2)
+    """A table of the discriminators of finished runs in their last epochs, by the runs' names.
+
+    One value for one seed, least and greatest of two, mean and 95 % interval of more; no row for a
+    run without a discriminator.
+    """
+    rows = {}
+    for name, folder in folders.items():
+        seeds = last_epoch_by_seed(folder)
+        if len(seeds):
+            found = {column: mean_ci95(seeds[column]) for column in LAST}
+            rows[name] = {LAST[column]: tables.number(found, column, '.2f') for column in LAST}
+    return pd.DataFrame(rows).T
 
 
 def dose(recipes, names):

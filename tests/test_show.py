@@ -44,8 +44,16 @@ def test_a_run_without_combo_epochs_has_no_seconds_of_one(stored):
 
 
 def test_the_push_compares_the_weighted_gradients_of_the_last_epoch(stored):
+    assert show.last_push(stored) == pytest.approx(3)
+
+
+def test_a_table_of_the_last_epoch_shows_both_of_two_seeds(stored):
+    path = paths.RESULTS / stored / 'training_statistics.csv'
+    rows = pd.read_csv(path).query('epoch < 2')
+    rows.loc[rows['seed'] == 1, 'disc_accuracy'] = 0.5
+    rows.to_csv(path, index=False)
     row = show.last_epoch({'name': stored}).loc['name']
-    assert row.to_dict() == {'accuracy of D': 0.9, 'adversarial loss': 2.0, 'push': 3.0}
+    assert row['accuracy of D'] == '0.50 to 0.90' and row['adversarial loss'] == '2.00 to 2.00'
 
 
 def test_a_training_without_a_discriminator_has_no_push():

@@ -24,7 +24,8 @@ class Totals:
         self.queue.append(terms)
         if len(self.queue) < SYNC_EVERY and self.done + len(self.queue) < self.num_steps:
             return
-        values = np.stack([np.stack(list(terms.values())) for terms in self.queue]).asnumpy()
+        values = np.stack([value for terms in self.queue for value in terms.values()])
+        values = values.reshape(len(self.queue), len(terms)).asnumpy()
         for step, value in enumerate(values, self.done):
             for name, number in zip(terms, value):
                 if not math.isfinite(number):

@@ -6,18 +6,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import nbformat
 import pandas as pd
-import papermill
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 from traitlets.config import Config
 
 from d2lvae.base import files, paths
-from d2lvae.base.errors import CourseError, LockedError, one_line
+from d2lvae.base.errors import CourseError, LockedError
 from d2lvae.runs import one_seed, tables
 
 TITLE = 'Learned losses: the executed course'
@@ -30,7 +28,6 @@ PAGE = """{%- extends 'lab/index.html.j2' -%}
 HIDDEN = Config(
     TagRemovePreprocessor={'enabled': True, 'remove_cell_tags': ['hide-cell', 'remove-cell']}
 )
-ENCRYPTED = Config(KernelManager={'transport_encryption': 'auto'})  # or every kernel warns
 CAPTION = (
     'Held-out numbers of the small runs that the chapters made on this machine, means and '
     '95 % intervals over their seeds:'
@@ -102,15 +99,15 @@ class Chapter(NamedTuple):
 def side_by_side(copies, environment):
     """(chapter, reason of a failure or None, seconds) of each chapter as it ends.
 
-    The last ones, which compare most and take longest, are begun first. A chapter that finds a seed
-    locked is begun again when another one, which may have held it, has ended.
+    A chapter that finds a seed locked is begun again when another one, which may have held it, has
+    ended.
     """
     num_cores, last_end = len(os.sched_getaffinity(0)), 0
     to_begin, locked, running = list(copies), [], {}
     try:
         while to_begin or running:
             while to_begin and len(running) < num_cores:
-                chapter = to_begin.pop()
+                chapter = to_begin.pop(0)
                 running[chapter] = begin(chapter, copies[chapter], environment)
             for chapter in [c for c, r in running.items() if r.process.poll() is not None]:
                 start, reason = running[chapter].start, end(running.pop(chapter))
@@ -131,7 +128,7 @@ def side_by_side(copies, environment):
 
 def begin(chapter, copy, environment):
     stderr = tempfile.TemporaryFile('w+')
-    command = [sys.executable, '-m', __name__, chapter, copy]
+    command = [sys.executable, '-m', 'd2lvae.runs.chapter', chapter, copy]
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr
     )
@@ -144,24 +141,6 @@ def end(chapter):
     with chapter.stderr as stderr:
         stderr.seek(0)
         return one_seed.complaint(chapter.process.returncode, stderr.read())
-
-
-def execute(chapter, copy):
-    """Execute a chapter into `copy`, which a failure leaves with the error; its reason, or None."""
-    copy.unlink(missing_ok=True)
-    try:
-        papermill.execute_notebook(
-            chapter,
-            copy,
-            kernel_name='python3',
-            cwd=chapter.parent,
-            progress_bar=False,
-            config=ENCRYPTED,
-        )
-    except papermill.PapermillExecutionError as e:
-        return ' '.join(f'{e.ename}: {e.evalue}'.split())
-    except Exception as e:  # a dead kernel, a damaged file: each library has classes of its own
-        return one_line(e)
 
 
 def sentence(failures):
@@ -214,8 +193,3 @@ def report(copies, held_out, failures):
         cell.id = f'cell-{i}'  # ids of two chapters can be the same
     book = new_notebook(cells=cells, metadata={'title': TITLE, 'language_info': {'name': 'python'}})
     return HTMLExporter(raw_template=PAGE, config=HIDDEN).from_notebook_node(book)[0]
-
-
-if __name__ == '__main__':
-    one_seed.end_with_parent()
-    sys.exit(execute(*map(Path, sys.argv[1:])))
