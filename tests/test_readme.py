@@ -42,7 +42,10 @@ def test_only_the_answers_about_the_faces_of_the_ladder_are_counted(tmp_path, mo
     ]
     columns = 'pictures kl_weight weight reader drawn nearest'.split()
     pd.DataFrame(asked, columns=columns).to_csv(tmp_path / 'blind_test.csv')
-    assert 'in 3 of 4 answers, and for the nearest to the original in 2.' in readme.readers()
+    told = readme.readers()
+    assert told.startswith('In 3 of 4 answers 2 blind readers')
+    assert 'in 2 for the nearest' in told
+    assert told.endswith('the recipe: 1 and 2 of 2.)')
 
 
 def test_the_readme_is_short():
@@ -125,6 +128,15 @@ def test_a_claim_is_told_as_far_as_it_can_be(row, text, monkeypatch):
     table = pd.DataFrame([['It costs.', *row]], ['digits-50-psnr'], heads)
     monkeypatch.setattr(claims, 'table', lambda ids: table.loc[ids])
     assert readme.told('digits-50-psnr') == text
+
+
+def test_a_rank_has_no_interval_of_students(monkeypatch):
+    row = ['It rises.', '1.00 (1.00, 0.98)', '0.98 to 1.00', '2', 'holds']
+    heads = ['claim', 'difference', 'interval', 'seeds', 'verdict']
+    monkeypatch.setattr(claims, 'table', lambda ids: pd.DataFrame([row], ids, heads))
+    assert '*Rank correlation with sharpness 1.00, 0.98 to 1.00, 2 seeds: holds.*' in readme.told(
+        'digits-rank'
+    )
 
 
 def test_a_rank_is_called_one():

@@ -14,7 +14,8 @@ from d2lvae.base.errors import CourseError
 from d2lvae.metrics import mean_ci95
 from d2lvae.runs import catalogue
 
-VERDICTS = ('holds', 'does not hold', 'open', 'one run')
+PLURAL = {'holds': 'hold', 'does not hold': 'do not', 'open': 'are open', 'one run': 'have one run'}
+VERDICTS = tuple(PLURAL)
 COLUMNS = ['claim', 'data', 'difference', 'interval', 'seeds', 'verdict', "study's size (one run)"]
 FORMS = {'psnr': '.2f', 'held_out_loss': '.2f', 'rank': '.2f'}  # of numbers; others have three
 HEAD = """# Claims
@@ -31,9 +32,11 @@ The difference is that of the two runs a claim names, paired over the seeds that
 interval is Student's 95 % interval of the mean. A claim *holds* if the interval lies wholly on
 the claimed side (or, for "no difference", inside the margin), *does not hold* if it lies wholly
 on the other side (or outside the margin), and is *open* otherwise, or while there is no run. With
-a single seed there is no interval, and no verdict: *one run*. At 95 % about one interval in
-twenty misses: with thirty claims one or two verdicts will be wrong. The last column has the
-difference that single runs at the study's own size and many more steps show, and no verdict.
+a single seed there is no interval, and no verdict: *one run*. A rank correlation can't exceed 1,
+so Student's interval does not apply: for it the least and the greatest of the seeds stand instead.
+At 95 % about one interval in twenty misses the true difference; a verdict is wrong only if its
+interval misses it on the far side of the mark as well. The last column has the difference that
+single runs at the study's own size and many more steps show, and no verdict.
 """
 
 
@@ -107,8 +110,7 @@ class Claim(pydantic.BaseModel):
         """Interval, number of seeds, and verdict."""
         if len(values) < 2:
             return ['–', str(len(values)), 'one run' if values else 'open']
-        found = mean_ci95(values)
-        interval = found['mean'] - found['ci95'], found['mean'] + found['ci95']
+        interval = (min(values), max(values)) if self.ranked_by else interval_of(values)
         text = ' to '.join(f'{bound:{self.form}}' for bound in interval)
         return [text, str(len(values)), self.verdict(interval)]
 
@@ -135,6 +137,11 @@ class Claim(pydantic.BaseModel):
         both = runs[0].index.intersection(runs[1].index)
         epoch = both.max()
         return f'{runs[0][epoch] - runs[1][epoch]:{self.form}} (epoch {epoch})' if len(both) else ''
+
+
+def interval_of(values):
+    found = mean_ci95(values)
+    return found['mean'] - found['ci95'], found['mean'] + found['ci95']
 
 
 def seed_values(summary, metric):
@@ -171,7 +178,7 @@ def page():
     """`results/claims.md`."""
     found = table()
     counts = found['verdict'].value_counts()
-    told = ', '.join(f'{counts.get(verdict, 0)} {verdict}' for verdict in VERDICTS)
+    told = ', '.join(f'{counts.get(verdict, 0)} {PLURAL[verdict]}' for verdict in VERDICTS)
     decided = [name for name in found.index if found['verdict'][name] in VERDICTS[:2]]
     compared = len({tuple(claims()[name].runs) for name in decided})
     lines = [COLUMNS, ['---'] * len(COLUMNS), *found.values.tolist()]

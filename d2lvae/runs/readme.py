@@ -28,11 +28,11 @@ SHOWN = {  # runs with a discriminator, and how many of their pictures; each bes
 }
 FINDINGS = {  # what it is about, and the claims that tell
     'A weight buys sharpness, and has its price (digits).': ('digits-rank', 'digits-50-psnr'),
-    'Faces get as sharp as real ones for a decibel (drawn faces).': (
+    'Faces get nearly as sharp as real ones for a decibel (drawn faces, small avatars).': (
         'avatars-best-sharp',
         'avatars-best-psnr',
     ),
-    'It draws lines, and no noise (digits, drawn faces).': (
+    'A discriminator draws lines, not noise (digits, drawn faces).': (
         'digits-50-noise-ssim',
         'avatars-best-noise-ssim',
     ),
@@ -90,14 +90,11 @@ def to_side(pictures):
 def caption():
     """The ladder as an image, and what it shows."""
     alt = f'Held-out {" and ".join(SHOWN)} above three versions of each: {"; ".join(ROWS[1:])}.'
-    recipes = {name: recipe_of(*pair(name)) for name in SHOWN}
-    if len(set(recipes.values())) == 1:  # said once
-        recipes = {'ones': recipes.popitem()[1]}
-    plain = ', '.join(f'the plain {name} from {recipe}' for name, recipe in recipes.items())
+    plain = ' and '.join(dict.fromkeys(recipe_of(*pair(name)) for name in SHOWN))
     return (
-        f'![{alt}](results/ladder.png)\n\nThe first held-out pictures, and what each VAE makes '
-        f'of them: {plain}. *D* is the discriminator. The noise is white, and makes the plain '
-        'pictures as sharp as those with D.'
+        f"![{alt}](results/ladder.png)\n\nThe first held-out pictures and each VAE's copies. *D* "
+        f'is the discriminator, the plain VAE has {plain}, and white noise makes its copies as '
+        'sharp as those with D.'
     )
 
 
@@ -128,7 +125,8 @@ def told(name):
     elif row['seeds'] == '1':
         numbers += ', one run'
     else:
-        numbers += f', 95 % interval {row["interval"]}, {row["seeds"]} seeds: {row["verdict"]}'
+        interval = '' if claims.claims()[name].ranked_by else '95 % interval '
+        numbers += f', {interval}{row["interval"]}, {row["seeds"]} seeds: {row["verdict"]}'
     return f'{row["claim"]} *{numbers[0].upper()}{numbers[1:]}.*'
 
 
@@ -144,10 +142,13 @@ def readers():
     answers = pd.read_csv(paths.RESULTS / 'blind_test.csv')
     shown = {'pictures': 'avatars, 32 pixels', 'kl_weight': 1.0, 'weight': 200}
     asked = answers[(answers[list(shown)] == pd.Series(shown)).all(axis=1)]
-    drawn, nearest = ((asked[question] == 'D').sum() for question in ('drawn', 'nearest'))
+    others = asked[asked['reader'] > 0]  # the first one also helped to choose the recipe
+    counts = [(of[q] == 'D').sum() for of in (asked, others) for q in ('drawn', 'nearest')]
     return (
-        f'Blind readers took the small faces with D for the drawn ones in {drawn} of {len(asked)} '
-        f'answers, and for the nearest to the original in {nearest}.'
+        f'In {counts[0]} of {len(asked)} answers {asked["reader"].nunique()} blind readers took '
+        f'the small faces with D for the drawn ones, in {counts[1]} for the nearest to the '
+        'original. (Without the one who also helped to choose the recipe: '
+        f'{counts[2]} and {counts[3]} of {len(others)}.)'
     )
 
 

@@ -49,7 +49,8 @@ Written by `python -m d2lvae tables` from the folders beside this page; what is 
 stands in [claims.md](claims.md).
 
 Digits: 60,000 for training and 10,000 held out. Anime faces, 64x64: 6,400 and 1,600, and 3,200
-and 800 where the ResNet's weights and timing are varied. Drawn avatars, 64x64: 6,400 and 1,600.
+and 800 where the ResNet's weights and timing are varied. Drawn avatars, 64x64: 6,400 and 1,600;
+those called small have 32x32.
 All numbers but the training loss are of held-out pictures, reconstructed from the posterior's
 mean: one value for one seed, least and greatest of two, mean and 95 % interval of three or more.
 An arrow says which way is better.
@@ -64,11 +65,14 @@ An arrow says which way is better.
   Laplacian that is the same in all faces, to be compared within one data set only.
 - *log-lik.*: importance-weighted log-likelihood of binarised digits, 500 samples; *digits*: the
   accuracy of a frozen classifier on the reconstructions.
+- *minutes a seed*: as it ran, mostly beside other work, so not for comparing runs; chapter 05
+  compares clocks.
 """
 STUDY_HEAD = """## The study, row by row
 
-The study's numbers are its own: the last logged training loss, where a discriminator's term is
-mixed in, and what its ten published pictures measure. Ours are of faces at a tenth of its epochs.
+The study's numbers are its own: the last logged training loss, where the PBP loss counts with its
+weight and a discriminator's term is mixed in, so that it can't be compared with ours where those
+differ; and what its ten published pictures measure. Our face runs have a tenth of its epochs.
 """
 
 
