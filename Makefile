@@ -103,12 +103,13 @@ $(READY): requirements.txt pyproject.toml
 	@rm -f $@
 	@$(UNSET_PIP) > .venv/pip.conf
 	@echo 'unset JUPYTER_PATH PYTHONPATH  # which come first' >> .venv/bin/activate
-	@# uv takes a fifth of the time of pip, which knows every kind of mirror.
+	@# uv takes a fifth of the time of pip, which knows every kind of mirror. All is compiled here:
+	@# where PYTHONDONTWRITEBYTECODE is set, as in many containers, every kernel would do it anew.
 	@index=$${PIP_INDEX_URL:-$$(.venv/bin/pip config get global.index-url 2>/dev/null)}; \
 	.venv/bin/pip install -qq --no-deps -c requirements.txt uv && \
 	.venv/bin/uv pip install -q --no-config --python .venv/bin/python --link-mode copy \
-	    $${index:+--default-index "$$index"} -r requirements.txt -e . 2>/dev/null || \
-	.venv/bin/pip install -qq --no-compile -r requirements.txt -e . || { \
+	    --compile-bytecode $${index:+--default-index "$$index"} -r requirements.txt -e . 2>/dev/null || \
+	.venv/bin/pip install -qq -r requirements.txt -e . || { \
 	    echo 'The packages were not installed: mend what the lines above name (the network, a' \
 	    'full disk, a setting of pip), and repeat.' >&2; exit 1; }
 	@.venv/bin/python -c 'import d2lvae' || { echo 'MXNet does not load: install the system' \

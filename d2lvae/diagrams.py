@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as onp
+from matplotlib import patheffects
 
 from d2lvae.base.drawing import BLACK, COLOURS, axes_of, finish
 
@@ -102,12 +103,13 @@ def fields(panels, marked, path=None, alt=None):
     """
     side = onp.linspace(0, 1, 11, dtype='float32')
     grid = onp.stack(onp.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    figure, axes = axes_of(panels, size=(4.2, 4.2))
+    figure, axes = axes_of(panels, size=(4.2, 4.6))
+    outlined = [patheffects.withStroke(linewidth=4, foreground='white')]
     for axis, (title, field) in zip(axes, panels.items()):
         axis.quiver(*grid.T, *field(grid).T, color=COLOURS[0], pivot='mid', width=0.006)
         for name, (x, y) in marked.items():
             axis.plot(x, y, 'o', color=BLACK, markersize=9)
-            axis.text(x, y - 0.09, name, ha='center', va='center', backgroundcolor='white')
+            axis.text(x, y - 0.09, name, ha='center', va='center', path_effects=outlined)
             corner = (x - 0.09, x + 0.09, y + 0.05, y + 0.14)
             axis.imshow([[x, y]], 'gray', vmin=0, vmax=1, extent=corner, zorder=3)
             axis.add_patch(plt.Rectangle(corner[::2], 0.18, 0.09, fill=False, zorder=4))

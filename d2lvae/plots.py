@@ -126,6 +126,8 @@ def gradients(rows, shown, labels, path=None, alt=None):
 
 # Lines
 
+GRADIENTS = 'gradients at the logits'
+
 
 @OURS
 def curves(statistics, path=None, alt=None):
@@ -140,7 +142,7 @@ def curves(statistics, path=None, alt=None):
             'disc_real': "D's on real pictures",
             'disc_fake': "D's on fakes",
         },
-        'gradients at the logits': {
+        GRADIENTS: {
             'grad_norm_pbp': 'of the PBP loss',
             'grad_norm_adversarial': 'of the adversarial loss',
             'grad_norm_frozen': "of the frozen net's",
@@ -155,6 +157,9 @@ def curves(statistics, path=None, alt=None):
         for (name, words), colour, line in zip(names.items(), COLOURS, LINES):
             axis.plot(means.index + 1, means[name], line, color=colour, label=words)
         axis.set(title=title, xlabel='epoch')
+        if title == GRADIENTS:  # of very different lengths
+            axis.set_yscale('log')
+            axis.yaxis.set_major_formatter('{x:g}')
         if len(names) > 1:
             axis.legend(frameon=False, fontsize=9)
     finish(figure, alt or f'Curves against the epoch: {"; ".join(panels)}.', path)

@@ -129,12 +129,19 @@ def point(axis, x, y, style):
     Of a metric the seeds are small dots, and with three or more of them the mean has the bars of
     its 95 % interval; those of two would be wider than any figure.
     """
-    (x, xs, x_bar), (y, ys, y_bar) = (spread(value) for value in (x, y))
     colour, marker = style
-    axis.errorbar(x, y, xerr=x_bar, yerr=y_bar, fmt=marker, color=colour, capsize=3, linewidth=1)
-    num_seeds = max(len(xs), len(ys))
-    if num_seeds > 1:
-        axis.plot(xs or [x] * num_seeds, ys or [y] * num_seeds, '.', color=colour, markersize=4)
+    (x_mean, _, x_bar), (y_mean, _, y_bar) = spread(x), spread(y)
+    bars = dict(xerr=x_bar, yerr=y_bar, capsize=3, linewidth=1)
+    axis.errorbar(x_mean, y_mean, fmt=marker, color=colour, **bars)
+    seeds = by_seed(x, y)
+    if len(seeds) > 1:
+        axis.plot(*zip(*seeds), '.', color=colour, markersize=4)
+
+
+def by_seed(x, y):
+    """The points of the seeds of a point; [] if neither coordinate is a metric."""
+    (x, xs, _), (y, ys, _) = spread(x), spread(y)
+    return list(zip(xs or [x] * len(ys), ys or [y] * len(xs)))
 
 
 def legend(figure, axes):
@@ -160,7 +167,9 @@ def annotate(axis, points, named=None):
     axis.figure.draw_without_rendering()
     places = {label: (spread(x)[0], spread(y)[0]) for label, (x, y) in points.items()}
     pixels = {label: axis.transData.transform(place) for label, place in places.items()}
-    taken = [Bbox.from_extents(*(pixel - DOT), *(pixel + DOT)) for pixel in pixels.values()]
+    seeds = [axis.transData.transform(seed) for x, y in points.values() for seed in by_seed(x, y)]
+    dots = [*pixels.values(), *seeds]
+    taken = [Bbox.from_extents(*(dot - DOT), *(dot + DOT)) for dot in dots]
     for labels in together({n: at for n, at in pixels.items() if named is None or n in named}):
         words, place = ', '.join(labels), places[labels[0]]
         texts = [
