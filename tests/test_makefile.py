@@ -1,5 +1,6 @@
 """The set-up of an environment, with a small wheel of the test's own in place of the packages."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -71,3 +72,10 @@ def test_an_activated_environment_has_kernels_and_packages_of_its_own_alone(set_
     foreign = os.environ | {'JUPYTER_PATH': '/opt/other/jupyter', 'PYTHONPATH': '/opt/other'}
     said = subprocess.check_output(command, shell=True, cwd=set_up, env=foreign, text=True)
     assert said == f'{set_up / ".venv"} none none\n'
+
+
+def test_packages_are_compiled_when_they_are_installed():
+    """Or each kernel would compile them anew, where bytecode must not be written."""
+    for package in ('mxnet', 'papermill'):
+        source = importlib.util.find_spec(package).origin
+        assert os.path.exists(importlib.util.cache_from_source(source)), package
