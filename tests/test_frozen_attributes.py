@@ -8,7 +8,6 @@ from mxnet import np
 from d2lvae.data import AvatarFaces, avatars, to_float
 from d2lvae.frozen import attributes, faces, nets
 from d2lvae.frozen.attributes import (
-    ATTRIBUTE_NET,
     PARTS,
     AttributeNet,
     labels_of,
@@ -52,27 +51,6 @@ def test_the_net_names_the_parts_of_faces_that_it_has_never_seen(net):
 
 def test_its_purpose_is_not_that_of_the_net_that_scores(net):
     assert net.provenance['data'] != faces.load_face_features().provenance['data']
-
-
-def test_the_file_is_small_enough_for_git():
-    assert ATTRIBUTE_NET.stat().st_size < 2_000_000
-
-
-def test_an_altered_file_is_refused(tmp_path):
-    content = bytearray(ATTRIBUTE_NET.read_bytes())
-    content[-1] ^= 1
-    path = tmp_path / 'altered.safetensors'
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match='altered.safetensors does not hold the weights'):
-        load_attribute_net(path)
-
-
-def test_loading_leaves_the_global_generators_alone():
-    onp.random.seed(3)
-    expected = onp.random.random()
-    onp.random.seed(3)
-    load_attribute_net()
-    assert onp.random.random() == expected
 
 
 def test_early_maps_are_those_that_the_later_stages_are_made_of(net):

@@ -11,7 +11,6 @@ from d2lvae.distances import kernel_distance
 from d2lvae.frozen import digits as features
 from d2lvae.frozen import nets
 from d2lvae.frozen.faces import (
-    FACE_FEATURES,
     FaceFeatures,
     load_face_features,
     mirrored,
@@ -52,19 +51,6 @@ def test_the_net_says_where_it_comes_from(net):
     assert provenance['data'] == 'anime' and len(provenance['data_sha256']) == 64
     assert isinstance(provenance['seed'], int) and provenance['num_epochs'] > 0
     assert provenance['test_accuracy'] > 0.98
-
-
-def test_the_file_is_small_enough_for_git():
-    assert FACE_FEATURES.stat().st_size < 500_000
-
-
-def test_an_altered_file_is_refused(tmp_path):
-    content = bytearray(FACE_FEATURES.read_bytes())
-    content[-1] ^= 1
-    path = tmp_path / 'altered.safetensors'
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match='altered.safetensors does not hold the weights'):
-        load_face_features(path)
 
 
 def test_features_are_what_the_last_layer_sees(net, avatars):
