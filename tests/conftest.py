@@ -1,10 +1,11 @@
-"""Pictures that several tests measure, and the frozen net that knows them."""
+"""What several tests share: pictures to measure, a net that knows them, a count of epochs."""
 
 import numpy as onp
 import pytest
 
 from d2lvae.data import MNIST, to_float
 from d2lvae.frozen.digits import load_digit_classifier
+from d2lvae.training import Trainer
 
 
 @pytest.fixture(scope='module')
@@ -34,3 +35,16 @@ def textures():
     noise = onp.random.default_rng(0).standard_normal((300, 3, 32, 48))
     X = onp.fft.ifft2(onp.fft.fft2(noise) / (0.05 + onp.hypot(rows, columns)) ** 1.5).real
     return onp.clip(0.5 + 0.1 * X / X.std(), 0.2, 0.8).astype('float32')
+
+
+@pytest.fixture
+def epochs(monkeypatch):
+    """The epochs that are really trained from here on."""
+    seen, fit_epoch = [], Trainer.fit_epoch
+
+    def noted(self, report):
+        seen.append(self.epoch)
+        return fit_epoch(self, report)
+
+    monkeypatch.setattr(Trainer, 'fit_epoch', noted)
+    return seen

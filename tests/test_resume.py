@@ -30,7 +30,6 @@ from d2lvae.metrics import reconstruct
 from d2lvae.runs import results
 from d2lvae.runs.checkpoint import Checkpoint
 from d2lvae.runs.seed import Bar, go_on
-from d2lvae.training import Trainer
 
 KINDS = {'solo': partial(solo, animated=True), 'combo': combo}
 
@@ -234,19 +233,6 @@ def test_an_undisturbed_run_leaves_weights_numbers_and_statistics(undisturbed):
     names = {'vae.safetensors', 'metrics.json', 'training_statistics.csv'}
     assert set(undisturbed['solo']) == names
     assert set(undisturbed['combo']) == names | {'disc.safetensors'}
-
-
-@pytest.fixture
-def epochs(monkeypatch):
-    """One item for each epoch that this process trains."""
-    epochs, fit_epoch = [], Trainer.fit_epoch
-
-    def counted(self, report):
-        epochs.append(self.epoch)
-        return fit_epoch(self, report)
-
-    monkeypatch.setattr(Trainer, 'fit_epoch', counted)
-    return epochs
 
 
 @pytest.mark.parametrize('kind, epoch', [('solo', 1), ('combo', 1), ('combo', 3)])

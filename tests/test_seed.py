@@ -8,26 +8,12 @@ from tiny import combo, face_combo, solo, weights
 
 from d2lvae.base import paths
 from d2lvae.base.errors import CourseError
-from d2lvae.training import Trainer
 
 
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, 'RUNS', tmp_path / 'runs')
     return tmp_path / 'runs'
-
-
-@pytest.fixture
-def epochs(monkeypatch):
-    """The epochs that are really trained from here on."""
-    seen, fit_epoch = [], Trainer.fit_epoch
-
-    def noted(self, report):
-        seen.append(self.epoch)
-        return fit_epoch(self, report)
-
-    monkeypatch.setattr(Trainer, 'fit_epoch', noted)
-    return seen
 
 
 def trained(experiment, seed=0):
