@@ -3,6 +3,7 @@
 They keep their places relative to each other, so that their links still lead there.
 """
 
+import json
 import re
 import shutil
 from importlib import metadata
@@ -33,8 +34,20 @@ def notebooks(*patterns):
     """Copy notebooks; their sorted paths without the suffix, as the contents want them."""
     found = sorted(path.relative_to(ROOT) for glob in patterns for path in ROOT.glob(glob))
     for path in found:
-        copy(path)
+        notebook = json.loads((ROOT / path).read_text())
+        for cell in notebook['cells']:
+            describe(cell)
+        (SOURCE / path).parent.mkdir(parents=True, exist_ok=True)
+        (SOURCE / path).write_text(json.dumps(notebook))
     return [str(path.with_suffix('')) for path in found]
+
+
+def describe(cell):
+    """Put the text alternative of a cell's figure where MyST-NB reads it."""
+    for output in cell.get('outputs', ()):
+        words = output.get('metadata', {}).get('image/png', {}).get('alt')
+        if words:
+            cell['metadata']['mystnb'] = {'image': {'alt': words}}
 
 
 def results_page(name, text):

@@ -59,7 +59,9 @@ def sliders(vae):
     """
 
     def decoded(**z):
-        plots.pictures([vae.generate(np.array([list(z.values())])).asnumpy()], alt='decoded')
+        plots.pictures(
+            [vae.generate(np.array([list(z.values())])).asnumpy()], alt='A decoded picture.'
+        )
 
     names = [f'z{j}' for j in range(1, vae.latents + 1)]
     if 'JPY_SESSION_NAME' in os.environ:

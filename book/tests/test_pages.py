@@ -51,6 +51,13 @@ def test_page_loads_alone_and_whole(page, site, browser):
 
 
 @pytest.mark.parametrize('page', PAGES)
+def test_every_picture_has_a_text_alternative(page):
+    """Sphinx puts the name of the file there, if nobody says what is to be seen."""
+    pictures = [tag for tag in soup(page).find_all('img') if '_static' not in tag.get('src', '')]
+    assert [tag for tag in pictures if len(tag.get('alt', '').split()) < 2] == []
+
+
+@pytest.mark.parametrize('page', PAGES)
 def test_page_fits_a_phone(page, site, browser):
     browser.screen(360, 740)
     browser.visit(f'{site}/{page}')
