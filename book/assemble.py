@@ -62,9 +62,10 @@ def results_page(name, text):
             shutil.copyfile(ROOT / 'results' / small, target)
         else:
             image = Image.open(ROOT / 'results' / match[1]).convert('RGB')
-            if small.stem != 'reconstructions':  # curves and samples, at half the size
-                image = image.reduce(2)
-            image.save(target, quality=75)
+            if small.stem == 'reconstructions':
+                image.save(target, quality=75)
+            else:  # curves and samples, which are folded away
+                image.reduce(2).save(target, quality=50)
         return f'<img loading="lazy" src="{small}"'
 
     def link(match):
