@@ -39,6 +39,8 @@ from d2lvae.base.drawing import (
     styles,
 )
 
+GRADIENTS = 'gradients at the logits'  # a panel of `curves`
+
 # Pictures
 
 
@@ -125,8 +127,6 @@ def gradients(rows, shown, labels, path=None, alt=None):
 
 
 # Lines
-
-GRADIENTS = 'gradients at the logits'
 
 
 @OURS

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from mxnet import autograd
 from test_resume import trained as outcome
-from test_seed import epochs, runs, trained  # noqa: F401 (fixtures)
+from test_seed import runs, trained  # noqa: F401 (a fixture)
 from test_training import batch
 from tiny import combo, equal, face, gradients, image_data, swallowed, weights
 
@@ -100,7 +100,7 @@ def test_a_stopped_training_ends_with_the_same_bytes(tmp_path, stops):
     assert outcome(frozen(), tmp_path / 'stopped', stops, **options) == undisturbed
 
 
-def test_its_solo_epochs_are_those_of_the_matched_plain_run(tmp_path, monkeypatch, epochs):  # noqa: F811
+def test_its_solo_epochs_are_those_of_the_matched_plain_run(tmp_path, monkeypatch, epochs):
     monkeypatch.setattr(paths, 'RUNS', tmp_path / 'alone')
     alone = trained(frozen())
     monkeypatch.setattr(paths, 'RUNS', tmp_path / 'shared')

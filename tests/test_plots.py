@@ -178,6 +178,15 @@ def test_the_front_is_what_no_other_point_beats_in_both(better, front):
     assert found == (front if better != (1, -1) else [(4, 1)])
 
 
+def test_a_label_keeps_off_the_dots_of_the_seeds(drawn):
+    metric = {'mean': 0.5, 'ci95': 0.1, 'values': [0.3, 0.51, 0.69]}
+    plots.against('minutes ↓', {'sharpness ↑': {'a': (2.0, metric), 'b': (1.93, 0.5)}})
+    [axis] = drawn[0].axes
+    boxes = [text.get_window_extent() for text in axis.texts]
+    dots = axis.transData.transform([(2.0, value) for value in metric['values']])
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+
+
 def test_less_is_better_where_the_name_has_a_falling_arrow(drawn):
     points = {'a': (1, 0.3), 'b': (2, 0.2), 'worse': (3, 0.25)}
     plots.against('minutes ↓', {'SWD ↓': points}, front=True)
