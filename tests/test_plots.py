@@ -179,11 +179,13 @@ def test_the_front_is_what_no_other_point_beats_in_both(better, front):
 
 
 def test_a_label_keeps_off_the_dots_of_the_seeds(drawn):
-    metric = {'mean': 0.5, 'ci95': 0.1, 'values': [0.3, 0.51, 0.69]}
-    plots.against('minutes ↓', {'sharpness ↑': {'a': (2.0, metric), 'b': (1.93, 0.5)}})
-    [axis] = drawn[0].axes
+    """To the right of the last point, where its label would stand, lies a seed of a."""
+    metric = {'mean': 0.43, 'ci95': None, 'values': [0.357, 0.502]}
+    points = {'plain': (5.6, 0.02), 'a': (19.7, metric), '5 + 15': (16.2, 0.347)}
+    plots.against('minutes ↓', {'sharpness ↑': points, 'the same ↑': points})
+    axis = drawn[0].axes[0]
     boxes = [text.get_window_extent() for text in axis.texts]
-    dots = axis.transData.transform([(2.0, value) for value in metric['values']])
+    dots = axis.transData.transform([(19.7, value) for value in metric['values']])
     assert not any(box.contains(*dot) for box in boxes for dot in dots)
 
 
