@@ -38,6 +38,7 @@ PAPER = (  # grey like a cell
     'font-family: monospace; line-height: 1.4; padding: 0.6em; margin: 0; white-space: pre; '
     'overflow-x: auto; color: #1f1f1f; background: #f5f5f5; border: 1px solid #dddddd'
 )
+LAST = {'disc_accuracy': 'accuracy of D', 'adversarial': 'adversarial loss', 'push': 'push'}
 FORMULA = re.compile(r'\n\n *\$\$.*?\$\$(?=\n)', re.DOTALL)
 
 
@@ -202,9 +203,6 @@ def with_push(rows):
         for loss, norm in (('disc', 'adversarial'), ('pbp', 'pbp'))
     )
     return rows.assign(push=adversarial / pbp).dropna(subset='push')
-
-
-LAST = {'disc_accuracy': 'accuracy of D', 'adversarial': 'adversarial loss', 'push': 'push'}
 
 
 def last_epoch_by_seed(folder):
