@@ -115,7 +115,7 @@ def test_whatever_the_system_says_of_writing_becomes_a_sentence(tmp_path, monkey
     assert '\n' not in str(e.value) and content(tmp_path) == {'file': b'earlier'}
 
 
-@pytest.mark.parametrize('name', ['n' * 300, f'folder/{"n" * 300}/file', 'n' * 250])
+@pytest.mark.parametrize('name', ['n' * 300, f'folder/{"n" * 300}/file', 'n' * 254])
 def test_a_name_that_is_too_long_ends_with_a_sentence(tmp_path, name):
     with pytest.raises(CourseError, match='give the data set or the run a shorter name'):
         files.write_whole(tmp_path / name, b'x')
